@@ -1,0 +1,53 @@
+package live
+
+import "time"
+
+// Payload is a message body in the form native to the build: a js.Value in the
+// browser, a decoded JSON tree (map[string]any) elsewhere. Only an edge looks
+// inside; everything else passes it on.
+type Payload any
+
+// Message is one server message: the fields that steer a session, and the body
+// for the application. A body never holds a resumption handle.
+type Message struct {
+	SetupComplete bool
+
+	// GoAway is the announced end of the connection, TimeLeft from now.
+	GoAway   bool
+	TimeLeft time.Duration
+
+	// Handle resumes the session as it is now. It is set only by a resumable
+	// update; any other update leaves the handle before it good, with what
+	// happened since then missing.
+	Handle Secret
+
+	Content            bool // serverContent of the model's turn arrived
+	Interrupted        bool
+	GenerationComplete bool
+	TurnComplete       bool
+
+	Calls     []string // ids of function calls that want an answer
+	Cancelled []string // ids of function calls that were withdrawn
+
+	Body Payload
+}
+
+// Setup is the first client message of a connection.
+type Setup struct {
+	Model  string  // "models/…"
+	Handle Secret  // the zero Secret starts a new session
+	Body   Payload // BidiGenerateContentSetup without model and sessionResumption
+}
+
+// Input is one client message after setup.
+type Input struct {
+	// Asks is set when the model answers this input with a turn.
+	Asks bool
+	// Audio is the length of the sound in this message, 0 for any other input.
+	// Only such input may be evicted when a queue is full.
+	Audio time.Duration
+	// Answers lists the ids of the function calls that this message answers.
+	Answers []string
+
+	Body Payload
+}

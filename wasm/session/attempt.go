@@ -1,0 +1,270 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// end is how an attempt ended.
+type end struct {
+	phase    live.Phase
+	err      error
+	rotation Cause     // why we changed the connection ourselves; "" if we did not
+	liveAt   time.Time // of setupComplete; zero if it never came
+	grant    *grant    // the token used; nil if there was none
+}
+
+// attempt is one try: token, dial, setup, pump. Until the session was live once
+// it is over at startBy.
+func (s *Session) attempt(ctx context.Context, startBy time.Time) end {
+	g, err := s.purse.get(ctx, s.handle)
+	if err != nil {
+		return end{phase: live.PhaseToken, err: err}
+	}
+
+	dialing, cancel := s.limit(ctx, live.PhaseDial, s.cfg.DialTimeout, startBy)
+	conn, err := s.cfg.Dial(dialing, g.token)
+	if err != nil && dialing.Err() != nil {
+		err = context.Cause(dialing)
+	}
+	cancel()
+	if err != nil {
+		return end{phase: live.PhaseDial, err: s.scrub(err, g), grant: g}
+	}
+
+	settingUp, cancel := s.limit(ctx, live.PhaseSetup, s.cfg.SetupTimeout, startBy)
+	defer cancel()
+	l := &line{Session: s, conn: conn, grant: g, messages: make(chan live.Message), over: make(chan error, 1)}
+	l.turn.covered = !s.handle.IsZero() // by the handle that it opens with
+	stopReading := l.startReading(ctx)
+	e := l.setUp(ctx, settingUp)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
+	defer cancel()
+	conn.Close(closing)
+	stopReading()
+	e.err = s.scrub(e.err, g)
+	return e
+}
+
+// limit bounds one phase of an attempt.
+func (s *Session) limit(ctx context.Context, phase live.Phase, d time.Duration, startBy time.Time) (context.Context, context.CancelFunc) {
+	if s.last == nil {
+		d = min(d, time.Until(startBy))
+	}
+	return context.WithTimeoutCause(ctx, d, &timeoutError{"phase " + string(phase)})
+}
+
+// scrub takes our secrets out of what the other side said.
+func (s *Session) scrub(err error, g *grant) error {
+	if closed, ok := errors.AsType[*live.CloseError](err); ok {
+		return closed.Scrub(g.token.Secret, g.token.Lease, s.handle)
+	}
+	return err
+}
+
+// line is the session on one open socket.
+type line struct {
+	*Session
+	conn     Conn
+	grant    *grant
+	messages chan live.Message
+	over     chan error // the socket's end, after the last message
+	liveAt   time.Time
+	goAway   *deadline
+	turn     turn
+}
+
+// startReading moves messages from the socket to l.messages until the returned
+// function, which waits for the reader's end, is called.
+func (l *line) startReading(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			m, err := l.conn.Receive(ctx)
+			if err != nil {
+				l.over <- err
+				return
+			}
+			select {
+			case l.messages <- m:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// ended makes the end of the attempt.
+func (l *line) ended(err error) end {
+	phase := live.PhaseSetup
+	if !l.liveAt.IsZero() {
+		phase = live.PhaseLive
+	}
+	return end{phase: phase, err: err, liveAt: l.liveAt, grant: l.grant}
+}
+
+// setUp sends the setup, waits for its answer, and pumps.
+func (l *line) setUp(ctx, settingUp context.Context) end {
+	model := l.cfg.Model
+	if model == "" {
+		model = l.grant.token.Model
+	}
+	l.grant.opened = true
+	l.grant.spent = l.grant.spent || l.handle.IsZero()
+	if err := l.conn.Setup(live.Setup{Model: model, Handle: l.handle, Body: l.cfg.Setup}); err != nil && !errors.Is(err, live.ErrNotOpen) {
+		return l.ended(err)
+	} // a socket that is not open tells why through Receive
+	for l.liveAt.IsZero() {
+		select {
+		case m := <-l.messages:
+			if m.SetupComplete {
+				l.live()
+			}
+			l.receive(m)
+		case err := <-l.over:
+			return l.ended(err)
+		case <-settingUp.Done():
+			return l.ended(context.Cause(settingUp))
+		}
+	}
+	return l.pump(ctx)
+}
+
+// live tells the news that the session is live.
+func (l *line) live() {
+	l.liveAt = time.Now()
+	l.tokenNews(l.grant, true)
+	l.emit(Status{State: StateLive, Cause: l.cause})
+	if l.last == nil {
+		return
+	}
+	l.tellDropped()
+	rung := RungHandle
+	switch {
+	case l.handle.IsZero():
+		rung = RungRestart
+	case l.grant != l.last.grant:
+		rung = RungToken
+	}
+	l.emit(Resumed{Rung: rung, Gap: l.liveAt.Sub(l.last.endedAt), LostAudio: l.lostAudio, Cause: l.last.endedBy})
+	l.lostAudio = 0
+}
+
+// pump moves messages both ways until the connection ends or is to be changed.
+func (l *line) pump(ctx context.Context) end {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := time.Now()
+		due, cause, wake := rotate(now, l.turn.quiet(), l.deadlines())
+		if due {
+			e := l.ended(nil)
+			e.rotation = cause
+			return e
+		}
+		wake = earliest(wake, l.purse.renew(ctx, l.handle, now))
+		wake = earliest(wake, l.flush(now))
+		if wake.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(wake.Sub(now))
+		}
+		select {
+		case m := <-l.messages:
+			l.receive(m)
+		case err := <-l.over:
+			return l.ended(err)
+		case f := <-l.purse.fetch:
+			if e, over := l.renewed(f, now); over {
+				return e
+			}
+		case <-l.queue.ready:
+		case <-l.woken: // nothing waits for a retry
+		case <-timer.C:
+		case <-ctx.Done():
+			return l.ended(context.Cause(ctx))
+		}
+	}
+}
+
+// deadlines are the reasons to change this connection.
+func (l *line) deadlines() []deadline {
+	token := tokenDeadline(l.grant)
+	if l.purse.now == l.grant && l.grant.token.Lock != live.LockFull {
+		token.want = token.must // no other token yet
+	}
+	all := []deadline{token}
+	if l.goAway != nil {
+		all = append(all, *l.goAway)
+	}
+	return all
+}
+
+// renewed takes the result of an early renewal. Until the present token is
+// refused or expires a failure costs nothing, unless it is the issuer's last
+// word: refusing renewal is how access is taken back.
+func (l *line) renewed(f fetched, now time.Time) (e end, over bool) {
+	err := l.purse.take(f)
+	if err == nil {
+		return end{}, false
+	}
+	v := classify(err, live.PhaseToken)
+	switch v.do {
+	case stop:
+		e = l.ended(err)
+		e.phase = live.PhaseToken
+		return e, true
+	case newLease:
+		l.purse.gone = true
+	default:
+		l.purse.retryAt = now.Add(max(v.wait, renewRetry))
+	}
+	return end{}, false
+}
+
+// flush hands waiting input to the socket, and says when to look again if the
+// socket is full.
+func (l *line) flush(now time.Time) (again time.Time) {
+	l.tellDropped()
+	for {
+		if l.conn.Buffered() > highWater {
+			return now.Add(drainPoll)
+		}
+		it, ok := l.queue.take()
+		if !ok {
+			return time.Time{}
+		}
+		err := l.conn.Send(it.input)
+		if errors.Is(err, live.ErrNotOpen) {
+			l.queue.giveBack(it) // the socket's end is on its way to l.over
+			return time.Time{}
+		}
+		if err == nil {
+			l.turn.sent(it.input)
+		}
+		it.settle(err)
+	}
+}
+
+// receive takes in one server message.
+func (l *line) receive(m live.Message) {
+	l.turn.received(m)
+	if !m.Handle.IsZero() {
+		l.handle = m.Handle
+	}
+	if m.GoAway {
+		d := goAwayDeadline(time.Now(), m.TimeLeft)
+		l.goAway = &d
+		l.emit(GoAway{m.TimeLeft})
+	}
+	l.emit(Received{m})
+}

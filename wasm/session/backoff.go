@@ -1,0 +1,25 @@
+package session
+
+import "time"
+
+const (
+	firstDelay = 250 * time.Millisecond
+	maxDelay   = 15 * time.Second
+)
+
+// delay is how long to wait before the attempt that follows the given number of
+// failures in a row: nothing after a connection that held, then full jitter
+// below a cap that doubles. random is in [0, 1). Advice of the server wins.
+func delay(failures int, advice time.Duration, random float64) time.Duration {
+	if advice > 0 {
+		return advice + time.Duration(random*float64(firstDelay))
+	}
+	if failures == 0 {
+		return 0
+	}
+	limit := maxDelay
+	if shift := failures - 1; shift < 6 {
+		limit = min(maxDelay, firstDelay<<shift)
+	}
+	return time.Duration(random * float64(limit))
+}

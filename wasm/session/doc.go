@@ -1,0 +1,24 @@
+// Package session keeps one conversation with the Live service alive over as
+// many connections and tokens as it takes. It is pure Go: no sockets, no JSON,
+// no JavaScript. What it needs of the world it gets as functions (see [Config]).
+//
+// One goroutine, the caller's in [Session.Run], owns everything; where the
+// program is, is the state:
+//
+//	Run ── attempt ── token ── dial ── setup ── pump ──┐
+//	 ↑                                                 │ end
+//	 └───── back-off ◂── classify(end) ◂───────────────┘
+//
+// Invariants:
+//
+//   - One connection at a time: the old socket is closed, or given up after
+//     [closeWait], before the next is dialled. The service refuses to resume a
+//     session whose socket is still open (observed).
+//   - Nothing but setup is sent before setupComplete; input given earlier waits
+//     in order.
+//   - A reader belongs to its attempt and ends with it, so late news from a dead
+//     socket reaches nobody.
+//   - Only a resumable update replaces the handle; a dead handle is dropped.
+//   - At most one token is asked for per attempt, and one at a time.
+//   - Every wait has a limit, and ends early when the session is closed.
+package session

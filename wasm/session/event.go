@@ -1,0 +1,83 @@
+package session
+
+import (
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// State is what the host sees of a session.
+type State string
+
+const (
+	StateConnecting State = "connecting"
+	StateLive       State = "live"
+	StateWaiting    State = "waiting" // for the next attempt
+	StateClosed     State = "closed"
+)
+
+// Cause says why a state was entered.
+type Cause string
+
+const (
+	CauseStart   Cause = "start"
+	CauseGoAway  Cause = "goaway"  // the service announced the end of the connection
+	CauseCut     Cause = "cut"     // the socket ended without an announcement
+	CauseToken   Cause = "token"   // the service refused the token
+	CauseRenew   Cause = "renew"   // the token was about to expire
+	CauseRestart Cause = "restart" // the handle was dead, or there was none
+	CauseRetry   Cause = "retry"   // an attempt failed
+	CauseClosed  Cause = "closed"  // the application closed the session
+	CauseFailed  Cause = "failed"  // see the error of Closed
+)
+
+// Event is news for the host: one of the types below.
+type Event interface{ event() }
+
+type (
+	// Status is a change of state.
+	Status struct {
+		State   State
+		Cause   Cause
+		RetryIn time.Duration // with StateWaiting: until the next attempt
+	}
+	// Received is a server message.
+	Received struct{ Message live.Message }
+	// GoAway is the announced end of the connection.
+	GoAway struct{ TimeLeft time.Duration }
+	// TokenNews tells that a token was received, or opened a connection.
+	TokenNews struct {
+		Opened    bool
+		Token     live.Token
+		ExpiresIn time.Duration // from now; negative when it has passed
+		RenewIn   time.Duration // from now
+	}
+	// Resumed is the receipt of a recovery.
+	Resumed struct {
+		Rung      Rung
+		Gap       time.Duration // from the end of the old connection to setupComplete
+		LostAudio time.Duration // evicted meanwhile
+		Cause     Cause
+	}
+	// Dropped is sound that gave way to newer sound before it could be sent.
+	Dropped struct{ Audio time.Duration }
+	// Closed is the last event. Err is nil when the application closed the session.
+	Closed struct{ Err *Error }
+)
+
+// Rung is the step of the recovery ladder that held.
+type Rung string
+
+const (
+	RungHandle  Rung = "handle"  // same token, same session
+	RungToken   Rung = "token"   // new token, same session
+	RungRestart Rung = "restart" // new session: the service has forgotten
+)
+
+func (Status) event()    {}
+func (Received) event()  {}
+func (GoAway) event()    {}
+func (TokenNews) event() {}
+func (Resumed) event()   {}
+func (Dropped) event()   {}
+func (Closed) event()    {}

@@ -1,0 +1,198 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+const (
+	// A token this close to a deadline is not used any more: it might pass it on
+	// the way.
+	tokenMargin = 5 * time.Second
+	// A page's own token source may not know when to renew; this part of the
+	// token's life is then our choice.
+	renewNumerator, renewDenominator = 3, 4
+	// The wait before a renewal is asked for again, if the issuer has no advice.
+	renewRetry = 20 * time.Second
+)
+
+// TokenSource asks the issuer for a token. It must return soon after ctx ends,
+// and give *live.TokenError where the issuer refused.
+type TokenSource func(ctx context.Context, need live.Need) (live.Token, error)
+
+// grant is a token and the moments that follow from when it was asked for.
+type grant struct {
+	token     live.Token
+	expires   time.Time
+	startBy   time.Time // no new session afterwards
+	renewFrom time.Time
+	spent     bool // its session start was, or may have been, used
+	opened    bool // a connection was opened with it
+	refused   bool // by the service
+}
+
+func newGrant(t live.Token, asked time.Time) *grant {
+	renew := t.RenewAfter
+	if renew <= 0 || renew >= t.ExpiresIn {
+		renew = t.ExpiresIn * renewNumerator / renewDenominator
+	}
+	start := t.NewSessionExpiresIn
+	if start <= 0 {
+		start = t.ExpiresIn
+	}
+	return &grant{token: t, expires: asked.Add(t.ExpiresIn), startBy: asked.Add(start), renewFrom: asked.Add(renew)}
+}
+
+// good reports whether the grant can open a connection at now: a new session,
+// or one that resumes with a handle.
+func (g *grant) good(now time.Time, resume bool) bool {
+	if g == nil || g.refused {
+		return false
+	}
+	margin := min(tokenMargin, g.token.ExpiresIn/10)
+	switch {
+	case !now.Before(g.expires.Add(-margin)):
+		return false
+	case g.token.Lock == live.LockFull:
+		return !g.opened // the handle is inside, so it is good for one connection
+	case resume:
+		return true
+	default:
+		return !g.spent && now.Before(g.startBy.Add(-margin))
+	}
+}
+
+// fetched is what a fetch ended with.
+type fetched struct {
+	grant *grant
+	err   error
+}
+
+// purse holds the token of the moment and asks for the next, one at a time.
+// Only the session's goroutine touches it.
+type purse struct {
+	source  TokenSource
+	profile string
+	timeout time.Duration
+	news    func(*grant)     // told of every token received
+	release func(live.Token) // told of every lease that is not needed any more
+	now     *grant           // nil before the first
+	gone    bool             // the issuer knows our lease no more
+	fetch   chan fetched     // nil when nothing is asked for
+	retryAt time.Time        // no early renewal before
+}
+
+// get returns a token that can open a connection, asking the issuer if the
+// present one cannot.
+func (p *purse) get(ctx context.Context, handle live.Secret) (*grant, error) {
+	for ctx.Err() == nil {
+		if p.now.good(time.Now(), !handle.IsZero()) {
+			return p.now, nil
+		}
+		p.ask(ctx, p.need(handle))
+		select {
+		case f := <-p.fetch:
+			if err := p.take(f); err != nil {
+				return nil, err
+			}
+			if !p.now.good(time.Now(), !handle.IsZero()) {
+				return nil, &live.TokenError{Code: CodeProtocol, Detail: "the issuer's new token is already too old to use: check its lifetimes"}
+			}
+		case <-ctx.Done():
+		}
+	}
+	return nil, context.Cause(ctx)
+}
+
+// need says what to ask the issuer for.
+func (p *purse) need(handle live.Secret) live.Need {
+	n := live.Need{Reason: live.ReasonStart, Profile: p.profile}
+	if p.now == nil || p.gone || (handle.IsZero() && p.now.spent) {
+		return n // a new conversation for the service is a new lease for the issuer
+	}
+	n.Reason = live.ReasonRenew
+	if time.Now().Before(p.now.renewFrom) {
+		n.Reason = live.ReasonRefused
+	}
+	n.Lease, n.RenewURL = p.now.token.Lease, p.now.token.RenewURL
+	if p.now.token.Lock == live.LockFull {
+		n.Handle = handle
+	}
+	return n
+}
+
+// ask starts a fetch, unless one is under way. The fetch outlives the attempt
+// that started it, not the session: ctx is the session's.
+func (p *purse) ask(ctx context.Context, need live.Need) {
+	if p.fetch != nil {
+		return
+	}
+	result := make(chan fetched, 1)
+	p.fetch = result
+	go func() {
+		ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, &timeoutError{"the issuer's answer"})
+		defer cancel()
+		asked := time.Now()
+		token, err := p.source(ctx, need)
+		if err == nil {
+			err = token.Check()
+			if err != nil {
+				err = &live.TokenError{Code: CodeProtocol, Detail: err.Error()}
+			}
+		} else if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			result <- fetched{err: err}
+			return
+		}
+		result <- fetched{grant: newGrant(token, asked)}
+	}()
+}
+
+// take ends the fetch under way with its result.
+func (p *purse) take(f fetched) error {
+	p.fetch = nil
+	if f.err != nil {
+		return f.err
+	}
+	if p.now != nil && !p.now.token.Lease.Equal(f.grant.token.Lease) {
+		p.release(p.now.token)
+	}
+	p.now, p.gone = f.grant, false
+	p.news(f.grant)
+	return nil
+}
+
+// renew asks for the next token if its time has come, and says when to look
+// again. A full lock's token holds the handle of the moment it is used, so it
+// cannot be asked for ahead.
+func (p *purse) renew(ctx context.Context, handle live.Secret, now time.Time) (next time.Time) {
+	if p.fetch != nil || p.now.token.Lock == live.LockFull {
+		return time.Time{}
+	}
+	due := p.now.renewFrom
+	if p.retryAt.After(due) {
+		due = p.retryAt
+	}
+	if now.Before(due) {
+		return due
+	}
+	p.ask(ctx, p.need(handle))
+	return time.Time{}
+}
+
+// close waits for what is under way and lets go of the lease. The session's
+// context must have ended.
+func (p *purse) close() {
+	if p.fetch != nil {
+		if f := <-p.fetch; f.err == nil {
+			_ = p.take(f)
+		}
+	}
+	if p.now != nil {
+		p.release(p.now.token)
+	}
+}

@@ -1,0 +1,280 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// Conn is one open socket. Receive is called from one goroutine, the other
+// methods from another.
+type Conn interface {
+	// Setup sends the first message.
+	Setup(live.Setup) error
+	// Send hands a message to the socket without waiting for the line. It
+	// returns live.ErrNotOpen when the socket no longer takes any.
+	Send(live.Input) error
+	// Buffered is the number of bytes handed over that have not left yet.
+	Buffered() int
+	// Receive returns every message, in order, and then *live.CloseError.
+	Receive(context.Context) (live.Message, error)
+	// Close closes the socket and waits for its end, but not longer than ctx
+	// lasts; it then lets go of the socket. It unblocks Receive.
+	Close(ctx context.Context)
+}
+
+// Config is what a session needs of the world. Source, Dial and Emit are
+// required; a zero limit means its default.
+type Config struct {
+	Profile string       // which profile to ask the issuer for
+	Model   string       // wanted model; "" takes the grant's
+	Setup   live.Payload // see [live.Setup]
+
+	Source  TokenSource
+	Dial    func(context.Context, live.Token) (Conn, error)
+	Release func(live.Token) // tells the issuer that a lease is not needed any more, and does not wait; nil: nobody does
+
+	// Emit receives the events in order, on the session's goroutine: it must
+	// return soon and may call Send, Wake and Close.
+	Emit func(Event)
+
+	TokenTimeout time.Duration // for one answer of the issuer; default 15 s
+	DialTimeout  time.Duration // until a socket is open; default 10 s
+	SetupTimeout time.Duration // until setupComplete; default 10 s
+	StartTimeout time.Duration // until the session is live for the first time; default 30 s
+}
+
+const (
+	// closeWait is how long the old socket may take to close. On a dead line
+	// Chromium takes 60 s (measured).
+	closeWait = time.Second
+	// steady is how long a connection must have been live for the next failure
+	// to count as the first.
+	steady = 10 * time.Second
+	// A session that was live gives up after this many failures in a row that
+	// took at least this long: a tunnel or a lift must not end a conversation.
+	maxFailures = 10
+	maxTrouble  = 5 * time.Minute
+	// A session that never was live gives up after this many, because somebody
+	// is waiting for an answer.
+	maxStartFailures = 3
+	// highWater is how much may wait inside a socket before ours waits instead:
+	// what a socket holds is lost with it.
+	highWater = 256 << 10
+	drainPoll = 50 * time.Millisecond
+)
+
+// Session is one conversation. Create it with [New], run it once with
+// [Session.Run]; the other methods may be called from any goroutine, before,
+// during and after Run, and return at once.
+type Session struct {
+	cfg    Config
+	queue  *queue
+	woken  chan struct{}  // holds a value when a wait for a retry should end
+	random func() float64 // in [0, 1); tests take the chance out
+
+	quit     chan struct{} // closed by Close
+	quitOnce sync.Once
+
+	// The rest belongs to Run's goroutine.
+	purse     purse
+	handle    live.Secret   // of the newest resumable update
+	cause     Cause         // of the attempt under way
+	last      *connection   // the last one that was live; nil before the first
+	lostAudio time.Duration // evicted since it ended
+}
+
+// connection is what is remembered of a connection that was live.
+type connection struct {
+	grant   *grant
+	endedAt time.Time
+	endedBy Cause
+}
+
+// New returns a session that does nothing until Run is called.
+func New(cfg Config) *Session {
+	for _, limit := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&cfg.TokenTimeout, 15 * time.Second},
+		{&cfg.DialTimeout, 10 * time.Second},
+		{&cfg.SetupTimeout, 10 * time.Second},
+		{&cfg.StartTimeout, 30 * time.Second},
+	} {
+		if *limit.field == 0 {
+			*limit.field = limit.value
+		}
+	}
+	s := &Session{cfg: cfg, queue: newQueue(), woken: make(chan struct{}, 1), random: rand.Float64, quit: make(chan struct{})}
+	s.purse = purse{
+		source: cfg.Source, profile: cfg.Profile, timeout: cfg.TokenTimeout, release: cfg.Release,
+		news: func(g *grant) { s.tokenNews(g, false) },
+	}
+	if s.purse.release == nil {
+		s.purse.release = func(live.Token) {}
+	}
+	return s
+}
+
+// Send queues input; it is sent in order as soon as the session is live. settle
+// is called once: with nil when an open socket took the message, else with
+// [ErrDropped] or [ErrClosed]. It may run on any goroutine and must return at
+// once. If Send returns an error, settle is not called.
+func (s *Session) Send(in live.Input, settle func(error)) error {
+	return s.queue.push(item{in, settle})
+}
+
+// Wake ends a wait for a retry: the network is back, or the page is visible.
+func (s *Session) Wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
+}
+
+// Close ends the session. Run returns nil then.
+func (s *Session) Close() { s.quitOnce.Do(func() { close(s.quit) }) }
+
+// Run holds the conversation until it ends: by Close (nil), by ctx (its cause)
+// or by itself (*[Error]). Closed is the last event in each case.
+func (s *Session) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-s.quit:
+			cancel(ErrClosed)
+		case <-ctx.Done():
+		}
+	}()
+	err := s.run(ctx)
+	cancel(ErrClosed)
+	<-watched
+	s.purse.close()
+	s.queue.close()
+	var ended *Error
+	if errors.As(err, &ended) {
+		s.emit(Status{State: StateClosed, Cause: CauseFailed})
+	} else {
+		s.emit(Status{State: StateClosed, Cause: CauseClosed})
+	}
+	s.emit(Closed{ended})
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// run makes one attempt after the other.
+func (s *Session) run(ctx context.Context) error {
+	startBy := time.Now().Add(s.cfg.StartTimeout)
+	s.cause = CauseStart
+	var trouble trouble
+	for {
+		s.emit(Status{State: StateConnecting, Cause: s.cause})
+		end := s.attempt(ctx, startBy)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var v verdict
+		if end.rotation == "" {
+			v = classify(end.err, end.phase)
+			s.apply(v.do, end)
+		} else {
+			s.cause = end.rotation
+		}
+		if !end.liveAt.IsZero() {
+			s.last = &connection{end.grant, time.Now(), s.cause}
+			if time.Since(end.liveAt) >= steady {
+				trouble.failures = 0
+			}
+		}
+		if end.rotation != "" {
+			continue
+		}
+		wait := delay(trouble.failures, v.wait, s.random())
+		trouble.add(time.Now())
+		if v.do == stop || s.exhausted(trouble, time.Now().Add(wait), startBy) {
+			return fail(end.err, end.phase, v)
+		}
+		if wait > 0 {
+			s.emit(Status{State: StateWaiting, Cause: s.cause, RetryIn: wait})
+			if !s.sleep(ctx, wait) {
+				return context.Cause(ctx)
+			}
+		}
+	}
+}
+
+// trouble is a row of failures.
+type trouble struct {
+	failures int
+	since    time.Time
+}
+
+func (t *trouble) add(now time.Time) {
+	if t.failures == 0 {
+		t.since = now
+	}
+	t.failures++
+}
+
+// exhausted reports whether enough was tried.
+func (s *Session) exhausted(t trouble, next, startBy time.Time) bool {
+	if s.last == nil {
+		return t.failures >= maxStartFailures || next.After(startBy)
+	}
+	return t.failures >= maxFailures && next.Sub(t.since) > maxTrouble
+}
+
+// apply changes what the next attempt starts from, and names its cause.
+func (s *Session) apply(do action, end end) {
+	s.cause = CauseRetry
+	if !end.liveAt.IsZero() {
+		s.cause = CauseCut
+	}
+	switch do {
+	case newToken:
+		s.cause = CauseToken
+		end.grant.refused = true
+	case newLease:
+		s.purse.gone = true
+	case restart:
+		s.cause = CauseRestart
+		s.handle = live.Secret{}
+	}
+}
+
+// sleep waits, and reports whether the session goes on.
+func (s *Session) sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.woken:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+func (s *Session) emit(e Event) { s.cfg.Emit(e) }
+
+func (s *Session) tokenNews(g *grant, opened bool) {
+	now := time.Now()
+	s.emit(TokenNews{Opened: opened, Token: g.token, ExpiresIn: g.expires.Sub(now), RenewIn: g.renewFrom.Sub(now)})
+}
+
+// tellDropped reports sound that was evicted since the last time.
+func (s *Session) tellDropped() {
+	if d := s.queue.takeDropped(); d > 0 {
+		s.lostAudio += d
+		s.emit(Dropped{d})
+	}
+}

@@ -1,0 +1,498 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// Each story is a transcript: the times are virtual, the lines what the host
+// sees and what the world is asked for.
+func TestStories(t *testing.T) {
+	stories := []struct {
+		name string
+		play func(*story)
+	}{
+		{"goaway rotates at the end of the turn", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(time.Minute)
+			p.messages <- live.Message{Content: true}
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			time.Sleep(10 * time.Second)
+			st.turn(p, "h2")
+			st.goLive("h2")
+		}},
+		{"goaway rotates at once when nothing is going on", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			st.goLive("h1")
+		}},
+		{"goaway in an endless turn rotates before time is up", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			p.messages <- live.Message{Content: true}
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			st.goLive("h1")
+		}},
+		{"a rotation waits for the answer that a call is owed", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			p.messages <- live.Message{Calls: []string{"c1"}}
+			p.messages <- live.Message{TurnComplete: true}
+			p.messages <- live.Message{Handle: live.NewSecret("h2")}
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			time.Sleep(7 * time.Second)
+			_ = st.session.Send(live.Input{Answers: []string{"c1"}}, func(error) {})
+			synctest.Wait()
+			st.turn(p, "h3")
+			st.goLive("h3")
+		}},
+		{"a cut resumes at once", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(time.Minute)
+			p.finish(live.CloseAbnormal, "")
+			st.goLive("h1")
+		}},
+		{"a cut before any handle starts anew and says so", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			time.Sleep(time.Minute)
+			p.finish(live.CloseAbnormal, "")
+			st.goLive("")
+		}},
+		{"an expired token is replaced and the handle kept", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(time.Minute)
+			p.finish(live.CloseInternal, "auth token has expired")
+			st.goLive("h1")
+		}},
+		{"a token is renewed ahead and the connection changed before it expires", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			st.goLive("h1")
+		}},
+		{"a renewed token waits for the rotation that happens anyway", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(9*time.Minute + 30*time.Second)
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			st.goLive("h1")
+		}},
+		{"renewal refused for good ends the session", func(st *story) {
+			st.tokens = func(_ context.Context, n int, need live.Need) (live.Token, error) {
+				if need.Reason == live.ReasonRenew {
+					return live.Token{}, &live.TokenError{Code: "revoked", Status: 403}
+				}
+				return token(n), nil
+			}
+			st.run(context.Background())
+			st.turn(st.goLive(""), "h1")
+			time.Sleep(10 * time.Minute)
+		}},
+		{"renewal that fails for now is tried again while the token lasts", func(st *story) {
+			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+				if n == 2 || n == 3 {
+					return live.Token{}, &live.TokenError{Code: "upstream_unavailable", Status: 503, RetryAfter: time.Duration(n-2) * time.Minute}
+				}
+				return token(n), nil
+			}
+			st.run(context.Background())
+			st.turn(st.goLive(""), "h1")
+			time.Sleep(10*time.Minute + 50*time.Second)
+		}},
+		{"a lease that is gone is replaced and the handle kept", func(st *story) {
+			st.tokens = func(_ context.Context, n int, need live.Need) (live.Token, error) {
+				if need.Reason == live.ReasonRenew {
+					return live.Token{}, &live.TokenError{Code: "lease_ended", Status: 409}
+				}
+				return token(n), nil
+			}
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(10 * time.Minute)
+			p.finish(live.CloseAbnormal, "")
+			st.goLive("h1")
+		}},
+		{"a full lock asks for a token with the handle for every connection", func(st *story) {
+			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+				tok := token(n)
+				tok.Lock = live.LockFull
+				return tok, nil
+			}
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(time.Minute)
+			p.finish(live.CloseAbnormal, "")
+			st.goLive("h1")
+		}},
+		{"a dead handle means a new session", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(time.Minute)
+			p.finish(live.CloseAbnormal, "")
+			p = newPipe()
+			st.dials <- p
+			<-p.setups
+			p.finish(live.ClosePolicy, "BidiGenerateContent session not found")
+			st.goLive("")
+		}},
+		{"quota ends the session at once", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			p.finish(live.CloseInternal, "You exceeded your current quota, please check your plan")
+			synctest.Wait()
+		}},
+		{"a setup that is refused ends the session at once", func(st *story) {
+			st.run(context.Background())
+			p := newPipe()
+			st.dials <- p
+			<-p.setups
+			p.finish(live.CloseInvalid, "Request contains an invalid argument.")
+			synctest.Wait()
+		}},
+		{"a setup that is never answered times out", func(st *story) {
+			st.run(context.Background())
+			for range 3 {
+				st.dials <- newPipe()
+			}
+			time.Sleep(time.Minute)
+		}},
+		{"a dial that never ends times out", func(st *story) {
+			st.run(context.Background())
+			time.Sleep(time.Minute)
+		}},
+		{"an issuer that never answers times out", func(st *story) {
+			st.tokens = func(ctx context.Context, _ int, _ live.Need) (live.Token, error) {
+				<-ctx.Done()
+				return live.Token{}, ctx.Err()
+			}
+			st.run(context.Background())
+			time.Sleep(time.Minute)
+		}},
+		{"an issuer that sheds load is asked again when it says", func(st *story) {
+			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+				if n == 1 {
+					return live.Token{}, &live.TokenError{Code: "rate_limited", Status: 429, RetryAfter: 7 * time.Second}
+				}
+				return token(n), nil
+			}
+			st.run(context.Background())
+			st.goLive("")
+		}},
+		{"a line that stays dead is given up in the end", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(time.Minute)
+			st.refuse = &live.CloseError{Code: live.CloseAbnormal}
+			for range 100 {
+				st.dials <- nil
+			}
+			p.finish(live.CloseAbnormal, "")
+			time.Sleep(10 * time.Minute)
+		}},
+		{"an old socket that does not close is given up after a second", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			p.dead = true
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			st.goLive("h1")
+		}},
+		{"waking up ends the wait for a retry", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(time.Minute)
+			st.refuse = &live.CloseError{Code: live.CloseAbnormal}
+			for range 9 {
+				st.dials <- nil
+			}
+			p.finish(live.CloseAbnormal, "")
+			time.Sleep(25 * time.Second)
+			st.session.Wake()
+			st.goLive("h1")
+		}},
+	}
+	for _, s := range stories {
+		t.Run(s.name, func(t *testing.T) {
+			tell(t, s.play).golden(t, strings.ReplaceAll(s.name, " ", "-"))
+		})
+	}
+}
+
+func TestInputWaitsInOrderWhileThereIsNoConnection(t *testing.T) {
+	tell(t, func(st *story) {
+		early := st.say("before the token")
+		st.run(context.Background())
+		p := newPipe()
+		st.dials <- p
+		<-p.setups
+		setup := st.say("before setupComplete")
+		if len(p.inputs) != 0 {
+			t.Error("input was sent before setupComplete")
+		}
+		p.messages <- live.Message{SetupComplete: true}
+		synctest.Wait()
+		if early() != nil || setup() != nil {
+			t.Errorf("settled with %v, %v", early(), setup())
+		}
+		st.turn(p, "h1")
+		p.finish(live.CloseAbnormal, "")
+		synctest.Wait()
+		gap := st.say("in the gap")
+		if gap() == nil {
+			t.Error("input settled while there was no connection")
+		}
+		next := st.goLive("h1")
+		after := st.say("after")
+		if gap() != nil || after() != nil {
+			t.Errorf("settled with %v, %v", gap(), after())
+		}
+		var got []string
+		for _, p := range []*pipe{p, next} {
+			for len(p.inputs) > 0 {
+				got = append(got, (<-p.inputs).Body.(string))
+			}
+		}
+		if want := "before the token, before setupComplete, in the gap, after"; strings.Join(got, ", ") != want {
+			t.Errorf("sent %q, want %q", got, want)
+		}
+	})
+}
+
+func TestSoundBeyondTheRingGivesWayAndIsCounted(t *testing.T) {
+	st := tell(t, func(st *story) {
+		st.run(context.Background())
+		p := st.goLive("")
+		st.turn(p, "h1")
+		p.finish(live.CloseAbnormal, "")
+		synctest.Wait()
+		var dropped, sent atomic.Int64
+		for i := range 600 { // 12 s
+			_ = st.session.Send(live.Input{Audio: 20 * time.Millisecond, Body: i}, func(err error) {
+				if errors.Is(err, ErrDropped) {
+					dropped.Add(1)
+				} else if err == nil {
+					sent.Add(1)
+				}
+			})
+		}
+		next := st.goLive("h1")
+		if dropped.Load() != 100 || sent.Load() != 500 {
+			t.Errorf("%d dropped and %d sent, want the oldest 100 and the newest 500", dropped.Load(), sent.Load())
+		}
+		if first := (<-next.inputs).Body; first != 100 {
+			t.Errorf("first frame sent is %v, want 100", first)
+		}
+	})
+	if log := strings.Join(st.log, "\n"); !strings.Contains(log, "dropped 2s") || !strings.Contains(log, "lost 2s") {
+		t.Errorf("the loss is not reported:\n%s", log)
+	}
+}
+
+func TestInputThatCannotBeWrittenIsRefusedAloneAndAFullSocketHoldsBackTheRest(t *testing.T) {
+	tell(t, func(st *story) {
+		st.run(context.Background())
+		p := st.goLive("")
+		bad, good := st.say("cannot be encoded"), st.say("good")
+		if bad() == nil || good() != nil {
+			t.Errorf("settled with %v and %v", bad(), good())
+		}
+		p.buffered.Store(highWater + 1)
+		held := st.say("held")
+		if held() == nil {
+			t.Error("input went into a full socket")
+		}
+		p.buffered.Store(0)
+		time.Sleep(drainPoll)
+		synctest.Wait()
+		if held() != nil {
+			t.Errorf("settled with %v after the socket drained", held())
+		}
+	})
+}
+
+func TestTheQueueRefusesMoreThanItHolds(t *testing.T) {
+	q := newQueue()
+	for range maxWaiting {
+		if err := q.push(item{settle: func(error) {}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.push(item{settle: func(error) {}}); !errors.Is(err, ErrQueueFull) {
+		t.Errorf("push on a full queue: %v", err)
+	}
+	it, _ := q.take()
+	q.giveBack(it)
+	if err := q.push(item{settle: func(error) {}}); !errors.Is(err, ErrQueueFull) {
+		t.Errorf("push after giving back: %v", err)
+	}
+}
+
+// Stopping must leave nothing behind, wherever the session happens to wait: the
+// bubble fails if a goroutine stays.
+func TestCloseEndsEveryWait(t *testing.T) {
+	waits := map[string]func(*story){
+		"before Run": func(st *story) { st.session.Close() },
+		"the token": func(st *story) {
+			st.tokens = func(ctx context.Context, _ int, _ live.Need) (live.Token, error) {
+				<-ctx.Done()
+				return live.Token{}, ctx.Err()
+			}
+		},
+		"the dial":  func(*story) {},
+		"the setup": func(st *story) { st.dials <- newPipe() },
+		"a retry": func(st *story) {
+			st.tokens = func(context.Context, int, live.Need) (live.Token, error) {
+				return live.Token{}, &live.TokenError{Code: "rate_limited", Status: 429, RetryAfter: 20 * time.Second}
+			}
+		},
+		"a live connection": func(st *story) {
+			p := newPipe()
+			p.messages <- live.Message{SetupComplete: true}
+			st.dials <- p
+		},
+	}
+	for name, prepare := range waits {
+		t.Run("while waiting for "+name, func(t *testing.T) {
+			tell(t, func(st *story) {
+				prepare(st)
+				unsent := st.session.Send(live.Input{Body: "x"}, func(error) {})
+				st.run(context.Background())
+				synctest.Wait()
+				st.session.Close()
+				st.session.Close()
+				time.Sleep(closeWait)
+				synctest.Wait()
+				select {
+				case err := <-st.done:
+					if err != nil {
+						t.Errorf("Run returned %v, want nil", err)
+					}
+					st.done <- nil
+				default:
+					t.Error("Run goes on")
+				}
+				if err := st.session.Send(live.Input{}, nil); !errors.Is(err, ErrClosed) {
+					t.Errorf("Send after the end: %v (before: %v)", err, unsent)
+				}
+				if st.minted > 0 && name != "the token" && name != "a retry" && len(st.released) != 1 {
+					t.Errorf("%d leases were released, want 1", len(st.released))
+				}
+				if n := len(st.log); !strings.HasSuffix(st.log[n-1], "\tclosed") || !strings.HasSuffix(st.log[n-2], "\tclosed closed") {
+					t.Errorf("the session does not end with closed: %q", st.log)
+				}
+			})
+		})
+	}
+}
+
+func TestEveryLeaseIsReleasedThatIsNotInUseAnyMore(t *testing.T) {
+	st := tell(t, func(st *story) {
+		st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+			tok := token(n)
+			tok.Lease = live.NewSecret(fmt.Sprint("lease-", n))
+			return tok, nil
+		}
+		st.run(context.Background())
+		p := st.goLive("")
+		p.finish(live.CloseAbnormal, "") // before any handle: a new session, a new lease
+		st.goLive("")
+	})
+	if got := strings.Join(st.released, " "); got != "lease-1 lease-2" {
+		t.Errorf("released %q", got)
+	}
+}
+
+func TestALeaseThatArrivesAfterTheEndIsReleased(t *testing.T) {
+	st := tell(t, func(st *story) {
+		st.tokens = func(context.Context, int, live.Need) (live.Token, error) {
+			time.Sleep(time.Second) // does not look at its context
+			return token(1), nil
+		}
+		st.run(context.Background())
+		synctest.Wait()
+		st.session.Close()
+		time.Sleep(2 * time.Second)
+	})
+	if len(st.released) != 1 {
+		t.Errorf("released %q, want the one lease", st.released)
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	tell(t, func(st *story) {
+		cause := errors.New("the program ends")
+		ctx, cancel := context.WithCancelCause(context.Background())
+		st.run(ctx)
+		st.goLive("")
+		cancel(cause)
+		if err := <-st.done; !errors.Is(err, cause) {
+			t.Errorf("Run returned %v, want the context's cause", err)
+		}
+		st.done <- nil
+	})
+}
+
+func TestNoSecretLeavesInAnError(t *testing.T) {
+	st := tell(t, func(st *story) {
+		st.run(context.Background())
+		p := st.goLive("")
+		st.turn(p, "h1-secret")
+		p.finish(live.CloseInvalid, "bad: auth_tokens/1 and h1-secret and lease-1")
+		synctest.Wait()
+	})
+	log := strings.Join(st.log, "\n")
+	if !strings.Contains(log, "bad: ") || strings.Contains(log, "auth_tokens/1") || strings.Contains(log, "h1-secret") {
+		t.Errorf("transcript shows a secret:\n%s", log)
+	}
+}
+
+func TestASocketIsNeverDialledMoreThanTheBackOffAllows(t *testing.T) {
+	st := tell(t, func(st *story) {
+		st.run(context.Background())
+		p := st.goLive("")
+		st.turn(p, "h0")
+		for i := 1; i < 200; i++ { // every connection dies as soon as it is live
+			p.finish(live.CloseInternal, "Internal error encountered.")
+			p = newPipe()
+			st.dials <- p
+			select {
+			case <-p.setups:
+			case <-st.done:
+				st.done <- nil
+				return
+			}
+			p.messages <- live.Message{SetupComplete: true}
+			st.turn(p, fmt.Sprint("h", i))
+		}
+		t.Error("the session never gave up")
+	})
+	if minutes := int(maxTrouble/time.Minute) + 1; st.dialled > minutes*15 {
+		t.Errorf("%d dials in %d minutes", st.dialled, minutes)
+	}
+}
