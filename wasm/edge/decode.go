@@ -1,0 +1,106 @@
+package edge
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// decode reads the fields of a server message that steer a session and takes
+// the handle out of the body. Unknown fields pass: new ones appear without
+// notice. Several fields may stand in one message (documented for 3.x models),
+// so every key is looked at.
+func decode(n node) (live.Message, error) {
+	if !n.isObject() {
+		return live.Message{}, live.ErrMalformed
+	}
+	m := live.Message{Body: n.body()}
+	for _, key := range n.keys() {
+		value := n.get(key)
+		switch key {
+		case "setupComplete":
+			m.SetupComplete = true
+		case "serverContent":
+			decodeContent(value, &m)
+		case "toolCall":
+			for _, call := range value.get("functionCalls").items() {
+				m.Calls = append(m.Calls, call.get("id").text())
+			}
+		case "toolCallCancellation":
+			for _, id := range value.get("ids").items() {
+				m.Cancelled = append(m.Cancelled, id.text())
+			}
+		case "goAway":
+			// A missing or odd timeLeft is no time at all.
+			m.GoAway = true
+			m.TimeLeft, _ = time.ParseDuration(value.get("timeLeft").text())
+		case "sessionResumptionUpdate":
+			// An absent resumable is false, and such an update has no handle.
+			if value.get("resumable").truth() {
+				m.Handle = live.NewSecret(value.get("newHandle").text())
+			}
+			value.remove("newHandle")
+		}
+	}
+	return m, nil
+}
+
+func decodeContent(n node, m *live.Message) {
+	for _, key := range n.keys() {
+		switch key {
+		case "modelTurn", "outputTranscription":
+			m.Content = true
+		case "interrupted":
+			m.Interrupted = n.get(key).truth()
+		case "generationComplete":
+			m.GenerationComplete = n.get(key).truth()
+		case "turnComplete":
+			m.TurnComplete = n.get(key).truth()
+		}
+	}
+}
+
+// input reads the fields of a client message that steer a session.
+func input(n node) (live.Input, error) {
+	keys := n.keys()
+	if len(keys) != 1 {
+		return live.Input{}, errors.New("a client message holds exactly one of clientContent, realtimeInput, toolResponse")
+	}
+	in, value := live.Input{Body: n.body()}, n.get(keys[0])
+	switch keys[0] {
+	case "clientContent":
+		in.Asks = value.get("turnComplete").truth()
+	case "realtimeInput":
+		for _, key := range value.keys() {
+			switch key {
+			case "text", "activityEnd":
+				in.Asks = true
+			case "audio":
+				in.Audio = audioLength(value.get(key))
+			}
+		}
+	case "toolResponse":
+		for _, answer := range value.get("functionResponses").items() {
+			in.Answers = append(in.Answers, answer.get("id").text())
+		}
+	default:
+		return live.Input{}, errors.New("a client message is one of clientContent, realtimeInput, toolResponse: there is no " + strconv.Quote(keys[0]))
+	}
+	return in, nil
+}
+
+// audioLength is how long a blob of 16-bit mono PCM sounds: at least 1 ms, so
+// that sound is never taken for another kind of input.
+func audioLength(blob node) time.Duration {
+	rate := 16000
+	if _, after, ok := strings.Cut(blob.get("mimeType").text(), "rate="); ok {
+		if r, err := strconv.Atoi(after); err == nil && r > 0 {
+			rate = r
+		}
+	}
+	samples := len(blob.get("data").text()) * 3 / 4 / 2
+	return max(time.Millisecond, time.Duration(samples)*time.Second/time.Duration(rate))
+}

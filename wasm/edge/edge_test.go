@@ -1,0 +1,277 @@
+package edge
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// These tests run in both builds: natively and in a browser.
+
+//go:embed testdata
+var testdata embed.FS
+
+const secret = "auth_tokens/canary5d1f"
+
+// dialPath opens the socket with the given path of the odd server.
+func dialPath(t *testing.T, ctx context.Context, p string) (*Socket, error) {
+	t.Helper()
+	url := "ws" + strings.TrimPrefix(server(t), "http") + "/socket/" + p
+	return Dial(ctx, live.Token{Secret: live.NewSecret(secret), URL: url, Param: "access_token"})
+}
+
+func mustDial(t *testing.T, p string) *Socket {
+	t.Helper()
+	s, err := dialPath(t, t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		s.Close(ctx)
+	})
+	return s
+}
+
+func receive(t *testing.T, s *Socket) live.Message {
+	t.Helper()
+	m, err := s.Receive(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func wantClose(t *testing.T, s *Socket, code int, reason string) {
+	t.Helper()
+	_, err := s.Receive(t.Context())
+	closed, ok := errors.AsType[*live.CloseError](err)
+	if !ok || closed.Code != code || closed.Reason != reason {
+		t.Errorf("the socket ended with %v, want %d %q", err, code, reason)
+	}
+}
+
+func TestACloseRightBehindMessagesLosesNothing(t *testing.T) {
+	s := mustDial(t, "close")
+	time.Sleep(100 * time.Millisecond) // a late reader: all is there before the first Receive
+	for n := range 3 {
+		if got := nodeOf(receive(t, s).Body).get("n").number(); got != float64(n) {
+			t.Errorf("message %v, want %d", got, n)
+		}
+	}
+	wantClose(t, s, live.ClosePolicy, "the reason")
+	wantClose(t, s, live.ClosePolicy, "the reason") // and stays so
+}
+
+func TestMessagesKeepTheirOrderWhateverTheirKindAndSize(t *testing.T) {
+	s := mustDial(t, "mixed")
+	for n := range 40 {
+		if got := nodeOf(receive(t, s).Body).get("n").number(); got != float64(n) {
+			t.Fatalf("message %v, want %d", got, n)
+		}
+	}
+	wantClose(t, s, live.CloseNormal, "")
+}
+
+func TestALargeMessagePasses(t *testing.T) {
+	if got := len(nodeOf(receive(t, mustDial(t, "big")).Body).get("big").text()); got != 256<<10 {
+		t.Errorf("%d characters arrived", got)
+	}
+}
+
+func TestACutLineIs1006(t *testing.T) { wantClose(t, mustDial(t, "cut"), live.CloseAbnormal, "") }
+
+func TestAMalformedFrameIsAnErrorThatQuotesNothing(t *testing.T) {
+	if _, err := mustDial(t, "malformed").Receive(t.Context()); !errors.Is(err, live.ErrMalformed) {
+		t.Errorf("Receive: %v", err)
+	}
+}
+
+func TestARefusedUpgradeIs1006AndNamesNoURL(t *testing.T) {
+	_, err := dialPath(t, t.Context(), "refuse")
+	closed, ok := errors.AsType[*live.CloseError](err)
+	if !ok || closed.Code != live.CloseAbnormal {
+		t.Errorf("Dial: %v", err)
+	}
+	if strings.Contains(fmt.Sprint(err), secret) {
+		t.Errorf("the error shows the token: %v", err)
+	}
+}
+
+func TestADialEndsWithItsContext(t *testing.T) {
+	cause := errors.New("told to stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
+	if _, err := dialPath(t, ctx, "never"); !errors.Is(err, cause) {
+		t.Errorf("Dial: %v", err)
+	}
+}
+
+func TestReceiveEndsWithItsContext(t *testing.T) {
+	s := mustDial(t, "echo")
+	cause := errors.New("told to stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	if _, err := s.Receive(ctx); !errors.Is(err, cause) {
+		t.Errorf("Receive: %v", err)
+	}
+}
+
+func TestCloseWaitsForADeafServerOnlyAsLongAsItsContext(t *testing.T) {
+	s := mustDial(t, "deaf")
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	s.Close(ctx)
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("Close took %v", took)
+	}
+	if _, err := s.Receive(t.Context()); err == nil {
+		t.Error("a closed socket receives")
+	}
+	if err := s.Setup(live.Setup{}); !errors.Is(err, live.ErrNotOpen) {
+		t.Errorf("Setup on a closed socket: %v", err)
+	}
+}
+
+func TestWhatIsSentArrives(t *testing.T) {
+	s := mustDial(t, "echo")
+	if err := s.Setup(live.Setup{Model: "models/m", Handle: live.NewSecret("h1"), Body: value(t, `{"tools":[],"model":"models/other"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	setup := nodeOf(receive(t, s).Body).get("received").get("setup")
+	if got := setup.get("model").text(); got != "models/m" {
+		t.Errorf("model %q", got)
+	}
+	if got := setup.get("sessionResumption").get("handle").text(); got != "h1" {
+		t.Errorf("handle %q", got)
+	}
+	if !has(setup, "tools") {
+		t.Error("the page's setup is lost")
+	}
+
+	in, err := newInput(t, `{"realtimeInput":{"text":"größe <b> & \u2028"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Send(in); err != nil {
+		t.Fatal(err)
+	}
+	if got := nodeOf(receive(t, s).Body).get("received").get("realtimeInput").get("text").text(); got != "größe <b> & \u2028" {
+		t.Errorf("text %q", got)
+	}
+	if n := s.Buffered(); n != 0 {
+		t.Errorf("%d bytes wait after all was answered", n)
+	}
+}
+
+func TestANewSessionAsksForResumptionWithoutAHandle(t *testing.T) {
+	s := mustDial(t, "echo")
+	if err := s.Setup(live.Setup{Model: "models/m"}); err != nil {
+		t.Fatal(err)
+	}
+	setup := nodeOf(receive(t, s).Body).get("received").get("setup")
+	if !has(setup, "sessionResumption") || has(setup.get("sessionResumption"), "handle") {
+		t.Errorf("setup has the keys %v", setup.keys())
+	}
+}
+
+func has(n node, key string) bool {
+	for _, k := range n.keys() {
+		if k == key {
+			return true
+		}
+	}
+	return false
+}
+
+// Files of wire text hold both builds to the same reading of it.
+func TestWireTextIsReadAsItsFileSays(t *testing.T) {
+	files, err := testdata.ReadDir("testdata")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files of wire text", err)
+	}
+	for _, f := range files {
+		text, err := testdata.ReadFile(path.Join("testdata", f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(f.Name(), ".txt") {
+			continue
+		}
+		for _, entry := range strings.Split(string(text), "\n\n") {
+			wire, want, ok := strings.Cut(strings.TrimSpace(entry), "\n=> ")
+			if !ok {
+				continue // a note
+			}
+			t.Run(f.Name()+" "+wire, func(t *testing.T) {
+				read := readClient
+				if f.Name() == "server.txt" {
+					read = readServer
+				}
+				got := read(t, wire)
+				if got != want {
+					t.Errorf("read as %q, want %q", got, want)
+				}
+			})
+		}
+	}
+}
+
+// readServer says what a server message is read as.
+func readServer(t *testing.T, wire string) string {
+	body := value(t, wire)
+	m, err := decode(nodeOf(body))
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	if has(nodeOf(m.Body).get("sessionResumptionUpdate"), "newHandle") {
+		t.Error("the body still holds the handle")
+	}
+	var words []string
+	say := func(is bool, word string) {
+		if is {
+			words = append(words, word)
+		}
+	}
+	say(m.SetupComplete, "setupComplete")
+	say(m.GoAway, "goAway in "+m.TimeLeft.String())
+	say(!m.Handle.IsZero(), "handle "+m.Handle.Reveal())
+	say(m.Content, "content")
+	say(m.Interrupted, "interrupted")
+	say(m.GenerationComplete, "generationComplete")
+	say(m.TurnComplete, "turnComplete")
+	say(len(m.Calls) > 0, "calls "+strings.Join(m.Calls, ","))
+	say(len(m.Cancelled) > 0, "cancels "+strings.Join(m.Cancelled, ","))
+	if len(words) == 0 {
+		return "nothing"
+	}
+	return strings.Join(words, ", ")
+}
+
+// readClient says what a client message is read as.
+func readClient(t *testing.T, wire string) string {
+	in, err := newInput(t, wire)
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	words := []string{"input"}
+	if in.Asks {
+		words = append(words, "asks")
+	}
+	if in.Audio > 0 {
+		words = append(words, "sound of "+in.Audio.String())
+	}
+	if len(in.Answers) > 0 {
+		words = append(words, "answers "+strings.Join(in.Answers, ","))
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,75 @@
+//go:build js
+
+package edge
+
+import (
+	"context"
+	"os"
+	"syscall/js"
+	"testing"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// server is the address of a process that serves edgetest.Handler.
+func server(t *testing.T) string {
+	t.Helper()
+	url := os.Getenv("TEST_EDGE_URL")
+	if url == "" {
+		t.Fatal("TEST_EDGE_URL is not set: run these tests through make test, or start go run ./wasm/edge/edgetest/serve and set it")
+	}
+	return url
+}
+
+func value(t *testing.T, text string) live.Payload {
+	t.Helper()
+	n, err := parse(js.ValueOf(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.value
+}
+
+func nodeOf(p live.Payload) node { return node{p.(js.Value)} }
+
+func newInput(t *testing.T, text string) (live.Input, error) {
+	t.Helper()
+	return NewInput(value(t, text).(js.Value))
+}
+
+// ask plays the page: it fetches as web/src/tokens.ts does.
+func ask(t *testing.T, ctx context.Context, url string, need live.Need) (live.Token, error) {
+	t.Helper()
+	host := js.Global().Call("eval", `(url) => ({
+		async token(request, signal) {
+			const body = request.url ? { leaseId: request.leaseId, reason: request.reason, handle: request.handle } : { profile: request.profile };
+			const answer = await fetch(request.url ?? url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+			return { status: answer.status, body: await answer.text(), base: answer.url, retryAfter: answer.headers.get("Retry-After") };
+		},
+	})`).Invoke(url)
+	return Host{host}.Token(ctx, need)
+}
+
+func TestAPageMayAnswerWithAGrantOfItsOwn(t *testing.T) {
+	host := js.Global().Call("eval", `({ token: async () => ({ grant: { token: "auth_tokens/own", websocketUrl: "wss://s/x", expiresIn: 60, renewUrl: "r" }, base: "https://page/app/" }) })`)
+	got, err := Host{host}.Token(t.Context(), live.Need{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Secret.Reveal() != "auth_tokens/own" || got.RenewURL != "https://page/app/r" || got.Param != "access_token" {
+		t.Errorf("read as %+v", got)
+	}
+}
+
+func TestAPageThatThrowsGivesACodeAndNoText(t *testing.T) {
+	for code, script := range map[string]string{
+		"network":   `({ token: async () => { throw new Error("secret auth_tokens/x") } })`,
+		"forbidden": `({ token: async () => { throw Object.assign(new Error("secret"), { code: "forbidden" }) } })`,
+	} {
+		_, err := Host{js.Global().Call("eval", script)}.Token(t.Context(), live.Need{})
+		refused, ok := err.(*live.TokenError)
+		if !ok || refused.Code != code || refused.Detail == "" {
+			t.Errorf("error %v, want %s", err, code)
+		}
+	}
+}

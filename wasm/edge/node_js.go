@@ -1,0 +1,90 @@
+package edge
+
+import (
+	"syscall/js"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+var (
+	jsJSON   = js.Global().Get("JSON")
+	jsObject = js.Global().Get("Object")
+	jsURL    = js.Global().Get("URL")
+)
+
+// node is a JSON value; the zero node is an absent one. Asking a node for what
+// it is not gives the zero value, as absence does in the protocol.
+type node struct{ value js.Value }
+
+func parse(text js.Value) (n node, err error) {
+	defer func() {
+		if recover() != nil { // a SyntaxError, whose text may quote the frame
+			n, err = node{}, live.ErrMalformed
+		}
+	}()
+	return node{jsJSON.Call("parse", text)}, nil
+}
+
+func (n node) isObject() bool {
+	return n.value.Type() == js.TypeObject && !js.Global().Get("Array").Call("isArray", n.value).Bool()
+}
+
+func (n node) keys() []string {
+	if n.value.Type() != js.TypeObject {
+		return nil
+	}
+	list := jsObject.Call("keys", n.value)
+	keys := make([]string, list.Length())
+	for i := range keys {
+		keys[i] = list.Index(i).String()
+	}
+	return keys
+}
+
+func (n node) get(key string) node {
+	if n.value.Type() != js.TypeObject {
+		return node{}
+	}
+	return node{n.value.Get(key)}
+}
+
+func (n node) remove(key string) { n.value.Delete(key) }
+
+func (n node) items() []node {
+	if n.value.Type() != js.TypeObject || !js.Global().Get("Array").Call("isArray", n.value).Bool() {
+		return nil
+	}
+	items := make([]node, n.value.Length())
+	for i := range items {
+		items[i] = node{n.value.Index(i)}
+	}
+	return items
+}
+
+func (n node) text() string {
+	if n.value.Type() != js.TypeString {
+		return ""
+	}
+	return n.value.String()
+}
+
+func (n node) number() float64 {
+	if n.value.Type() != js.TypeNumber {
+		return 0
+	}
+	return n.value.Float()
+}
+
+func (n node) truth() bool { return n.value.Type() == js.TypeBoolean && n.value.Bool() }
+
+func (n node) body() live.Payload { return n.value }
+
+// resolve makes ref absolute; "" if either is no URL.
+func resolve(base, ref string) (absolute string) {
+	defer func() {
+		if recover() != nil {
+			absolute = ""
+		}
+	}()
+	return jsURL.New(ref, base).Get("href").String()
+}

@@ -1,0 +1,69 @@
+//go:build !js
+
+package edge
+
+import (
+	"encoding/json"
+	"maps"
+	"net/url"
+	"slices"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// node is a JSON value; the zero node is an absent one. Asking a node for what
+// it is not gives the zero value, as absence does in the protocol.
+type node struct{ value any }
+
+func parse(data []byte) (node, error) {
+	var n node
+	if err := json.Unmarshal(data, &n.value); err != nil {
+		return node{}, live.ErrMalformed
+	}
+	return n, nil
+}
+
+func (n node) isObject() bool { _, ok := n.value.(map[string]any); return ok }
+
+func (n node) keys() []string {
+	m, _ := n.value.(map[string]any)
+	return slices.Collect(maps.Keys(m))
+}
+
+func (n node) get(key string) node {
+	m, _ := n.value.(map[string]any)
+	return node{m[key]}
+}
+
+func (n node) remove(key string) {
+	m, _ := n.value.(map[string]any)
+	delete(m, key)
+}
+
+func (n node) items() []node {
+	list, _ := n.value.([]any)
+	items := make([]node, len(list))
+	for i, v := range list {
+		items[i] = node{v}
+	}
+	return items
+}
+
+func (n node) text() string    { s, _ := n.value.(string); return s }
+func (n node) number() float64 { f, _ := n.value.(float64); return f }
+func (n node) truth() bool     { b, _ := n.value.(bool); return b }
+
+func (n node) body() live.Payload { return n.value }
+
+// resolve makes ref absolute; "" if either is no URL.
+func resolve(base, ref string) string {
+	b, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	u, err := b.Parse(ref)
+	if err != nil {
+		return ""
+	}
+	return u.String()
+}

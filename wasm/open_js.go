@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"syscall/js"
+
+	"github.com/livevalet/livevalet/wasm/edge"
+	"github.com/livevalet/livevalet/wasm/live"
+	"github.com/livevalet/livevalet/wasm/session"
+)
+
+// open starts a session and returns its EngineSession. Every function of that
+// enqueues and returns: an export runs inside the page's call and may not wait
+// for anything that this call holds up.
+func open(options, host js.Value) js.Value {
+	page, news := edge.Host{Value: host}, newMailbox()
+	cfg := session.Config{
+		Profile: options.Get("profile").String(),
+		Setup:   live.Payload(options.Get("setup")),
+		Source:  page.Token,
+		Release: page.Release,
+		Dial:    dial,
+		Emit:    func(e session.Event) { news.put(eventObject(e)) },
+	}
+	if model := options.Get("model"); model.Type() == js.TypeString {
+		cfg.Model = model.String()
+	}
+	s := session.New(cfg)
+	exports, release := export(map[string]func(args []js.Value){
+		"send": func(args []js.Value) {
+			id := args[0]
+			settle := func(err error) { news.put(sentObject(id, err)) }
+			in, err := edge.NewInput(args[1])
+			if err == nil {
+				err = s.Send(in, settle)
+			}
+			if err != nil {
+				settle(err)
+			}
+		},
+		"wake":  func([]js.Value) { s.Wake() },
+		"close": func([]js.Value) { s.Close() },
+	})
+	go func() {
+		_ = s.Run(context.Background()) // its last event tells how it ended
+		news.close()
+	}()
+	go func() {
+		news.deliver(func(event js.Value) { host.Call("emit", event) })
+		release()
+	}()
+	return exports
+}
+
+func dial(ctx context.Context, t live.Token) (session.Conn, error) {
+	socket, err := edge.Dial(ctx, t)
+	if err != nil {
+		return nil, err // never a nil *edge.Socket in an interface
+	}
+	return socket, nil
+}
+
+// export makes an object of functions, and the function that lets go of them.
+func export(funcs map[string]func(args []js.Value)) (object js.Value, release func()) {
+	object = newObject()
+	var made []js.Func
+	for name, f := range funcs {
+		fn := js.FuncOf(func(_ js.Value, args []js.Value) any {
+			f(args)
+			return nil
+		})
+		made = append(made, fn)
+		object.Set(name, fn)
+	}
+	return object, func() {
+		for _, fn := range made {
+			fn.Release()
+		}
+	}
+}
