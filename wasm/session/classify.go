@@ -95,7 +95,7 @@ func classifyRefusal(e *live.TokenError) verdict {
 	switch {
 	case e.Code == codeLeaseGone, e.Code == codeLeaseEnded:
 		v.do = newLease
-	case e.Code == CodeNetwork, e.Code == CodeTimeout, e.Status == 429, e.Status == 503:
+	case e.Code == CodeNetwork, e.Code == CodeTimeout, e.Code == codeTooEarly, e.Status == 429, e.Status == 503:
 		v.do, v.retryable = again, true
 	}
 	return v

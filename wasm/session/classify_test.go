@@ -90,7 +90,7 @@ func TestEveryRefusalOfTheIssuerHasItsConsequence(t *testing.T) {
 		{&live.TokenError{Code: "revoked", Status: 403}, stop},
 		{&live.TokenError{Code: "unauthenticated", Status: 401}, stop},
 		{&live.TokenError{Code: "unknown_profile", Status: 404}, stop},
-		{&live.TokenError{Code: "too_early", Status: 409}, stop},
+		{&live.TokenError{Code: "too_early", Status: 425, RetryAfter: time.Second}, again},
 		{&live.TokenError{Code: "upstream_refused", Status: 502}, stop},
 		{&live.TokenError{Code: "internal", Status: 500}, stop},
 	} {

@@ -20,7 +20,7 @@ const (
 	CodeUnavailable = "upstream_unavailable"
 	codeLeaseGone   = "lease_not_found"
 	codeLeaseEnded  = "lease_ended"
-	codeRateLimited = "rate_limited"
+	codeTooEarly    = "too_early"
 )
 
 // Error is why a session ended by itself.

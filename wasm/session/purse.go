@@ -22,7 +22,9 @@ const (
 // and give *live.TokenError where the issuer refused.
 type TokenSource func(ctx context.Context, need live.Need) (live.Token, error)
 
-// grant is a token and the moments that follow from when it was asked for.
+// grant is a token and the moments that follow from it. The network makes them
+// uncertain; each is taken on its safe side: what ends counts from when the
+// token was asked for, what begins from when it arrived.
 type grant struct {
 	token     live.Token
 	expires   time.Time
@@ -33,7 +35,7 @@ type grant struct {
 	refused   bool // by the service
 }
 
-func newGrant(t live.Token, asked time.Time) *grant {
+func newGrant(t live.Token, asked, arrived time.Time) *grant {
 	renew := t.RenewAfter
 	if renew <= 0 || renew >= t.ExpiresIn {
 		renew = t.ExpiresIn * renewNumerator / renewDenominator
@@ -42,7 +44,7 @@ func newGrant(t live.Token, asked time.Time) *grant {
 	if start <= 0 {
 		start = t.ExpiresIn
 	}
-	return &grant{token: t, expires: asked.Add(t.ExpiresIn), startBy: asked.Add(start), renewFrom: asked.Add(renew)}
+	return &grant{token: t, expires: asked.Add(t.ExpiresIn), startBy: asked.Add(start), renewFrom: arrived.Add(renew)}
 }
 
 // good reports whether the grant can open a connection at now: a new session,
@@ -148,7 +150,7 @@ func (p *purse) ask(ctx context.Context, need live.Need) {
 			result <- fetched{err: err}
 			return
 		}
-		result <- fetched{grant: newGrant(token, asked)}
+		result <- fetched{grant: newGrant(token, asked, time.Now())}
 	}()
 }
 

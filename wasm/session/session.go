@@ -158,12 +158,11 @@ func (s *Session) Run(ctx context.Context) error {
 	<-watched
 	s.purse.close()
 	s.queue.close()
-	var ended *Error
+	cause, ended := CauseClosed, (*Error)(nil)
 	if errors.As(err, &ended) {
-		s.emit(Status{State: StateClosed, Cause: CauseFailed})
-	} else {
-		s.emit(Status{State: StateClosed, Cause: CauseClosed})
+		cause = CauseFailed
 	}
+	s.emit(Status{State: StateClosed, Cause: cause})
 	s.emit(Closed{ended})
 	if errors.Is(err, ErrClosed) {
 		return nil
@@ -182,7 +181,7 @@ func (s *Session) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		var v verdict
+		var v verdict // of a rotation: go on
 		if end.rotation == "" {
 			v = classify(end.err, end.phase)
 			s.apply(v.do, end)
@@ -195,12 +194,11 @@ func (s *Session) run(ctx context.Context) error {
 				trouble.failures = 0
 			}
 		}
-		if end.rotation != "" {
-			continue
-		}
+		// A rotation right after the last one counts, too: a service that
+		// announces the end of every connection at its start must not make us spin.
 		wait := delay(trouble.failures, v.wait, s.random())
 		trouble.add(time.Now())
-		if v.do == stop || s.exhausted(trouble, time.Now().Add(wait), startBy) {
+		if end.rotation == "" && (v.do == stop || s.exhausted(trouble, time.Now().Add(wait), startBy)) {
 			return fail(end.err, end.phase, v)
 		}
 		if wait > 0 {
@@ -212,7 +210,7 @@ func (s *Session) run(ctx context.Context) error {
 	}
 }
 
-// trouble is a row of failures.
+// trouble is a row of connections that failed or did not hold.
 type trouble struct {
 	failures int
 	since    time.Time

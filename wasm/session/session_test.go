@@ -458,6 +458,43 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	})
 }
 
+func TestConnectionsThatEndAtTheirStartDoNotMakeTheSessionSpin(t *testing.T) {
+	st := tell(t, func(st *story) {
+		st.run(context.Background())
+		p := st.goLive("")
+		st.turn(p, "h1")
+		for time.Since(st.began) < time.Minute {
+			p.messages <- live.Message{GoAway: true}
+			p = newPipe()
+			st.dials <- p
+			<-p.setups
+			p.messages <- live.Message{SetupComplete: true}
+			synctest.Wait()
+		}
+	})
+	if st.dialled > 20 {
+		t.Errorf("%d dials in a minute", st.dialled)
+	}
+}
+
+func TestARenewalIsNeverAskedForBeforeTheIssuerAllowsIt(t *testing.T) {
+	var answered time.Time
+	tell(t, func(st *story) {
+		st.tokens = func(_ context.Context, n int, need live.Need) (live.Token, error) {
+			if need.Reason == live.ReasonRenew && time.Since(answered) < token(n).RenewAfter {
+				t.Errorf("renewal asked for %v after the answer", time.Since(answered))
+			}
+			time.Sleep(2 * time.Second) // on its way here
+			answered = time.Now()
+			time.Sleep(2 * time.Second) // and back
+			return token(n), nil
+		}
+		st.run(context.Background())
+		st.turn(st.goLive(""), "h1")
+		time.Sleep(10 * time.Minute)
+	})
+}
+
 func TestNoSecretLeavesInAnError(t *testing.T) {
 	st := tell(t, func(st *story) {
 		st.run(context.Background())
