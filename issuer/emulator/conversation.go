@@ -1,0 +1,271 @@
+package emulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// writeTimeout is how long a client may leave its socket unread before it is
+// cut. Nothing is queued meanwhile.
+const writeTimeout = 10 * time.Second
+
+// conversation is one connection. Its goroutine, the one of the HTTP handler,
+// runs everything here and owns every field: where it stands is its state.
+// Others reach it through commands only.
+type conversation struct {
+	world   *world
+	conn    *websocket.Conn
+	version string
+	opened  time.Time
+
+	frames   chan []byte              // from the reader; closed at the socket's end
+	readErr  error                    // why; set before frames is closed
+	commands chan func(*conversation) // from the control endpoints
+	done     chan struct{}            // closed when the session is given up
+
+	agenda agenda
+	timer  *time.Timer
+	end    *ending // set once
+
+	// Set by setup.
+	config
+	caller  caller
+	session *session
+	voice   voice
+
+	cutShort <-chan struct{} // of the token; nil with an API key
+
+	memory   memory
+	pending  string // typed text that waits for its turnComplete or activityEnd
+	activity bool   // between activityStart and activityEnd
+	heard    usage  // input since the last answer began
+	turn     *turn  // being given; nil: none
+	waiting  bool   // an answer is owed once the turn is over
+}
+
+// ending is how a connection ends. Code 1006 is a cut without a close frame.
+type ending struct {
+	code     int
+	reason   string
+	byClient bool
+}
+
+func newConversation(w *world, conn *websocket.Conn, version string) *conversation {
+	return &conversation{
+		world: w, conn: conn, version: version, opened: w.clock.Now(),
+		frames: make(chan []byte), commands: make(chan func(*conversation)), done: make(chan struct{}),
+		timer: w.clock.Timer(w.clock.Now()),
+	}
+}
+
+// run talks from the upgrade to the end and leaves nothing behind.
+func (c *conversation) run(creds credentials) {
+	defer c.timer.Stop()
+	c.record("in", "open", 0, nil)
+
+	var reader sync.WaitGroup
+	reader.Go(c.read)
+
+	c.scheduleEnd(c.world.options.ConnectionLifetime)
+	c.talk(creds)
+
+	// First give the session up, then tell the client, who may resume at once.
+	c.world.sessions.end(c)
+	close(c.done)
+	c.hangUp()
+	reader.Wait()
+}
+
+// talk is the protocol: setup, then everything else.
+func (c *conversation) talk(creds credentials) {
+	frame, ok := c.next()
+	if !ok {
+		return
+	}
+	if no := c.setUp(frame, creds); no != nil {
+		c.stop(no.ending())
+		return
+	}
+	for {
+		frame, ok := c.next()
+		if !ok {
+			return
+		}
+		if no := c.receive(frame); no != nil {
+			c.stop(no.ending())
+		}
+	}
+}
+
+// next gives the next frame, doing what the agenda and the control endpoints
+// ask for meanwhile. ok is false at the end.
+func (c *conversation) next() (frame []byte, ok bool) {
+	for c.end == nil {
+		if at, ok := c.agenda.next(); ok {
+			c.timer.Reset(at.Sub(c.world.clock.Now()))
+		} else {
+			c.timer.Stop()
+		}
+		select {
+		case frame, ok := <-c.frames:
+			if ok {
+				return frame, true
+			}
+			c.stop(clientEnding(c.readErr))
+		case do := <-c.commands:
+			do(c)
+		case <-c.cutShort:
+			c.tokenExpired()
+		case <-c.timer.C:
+			for c.end == nil {
+				do := c.agenda.due(c.world.clock.Now())
+				if do == nil {
+					break
+				}
+				do()
+			}
+		}
+	}
+	return nil, false
+}
+
+// read hands frames over one by one, so that a client which sends faster than
+// it is served is held back by its own socket.
+func (c *conversation) read() {
+	defer close(c.frames)
+	for {
+		_, frame, err := c.conn.Read(context.Background())
+		if err != nil {
+			c.readErr = err
+			return
+		}
+		select {
+		case c.frames <- frame:
+		case <-c.done:
+			c.readErr = net.ErrClosed
+			return
+		}
+	}
+}
+
+// clientEnding tells from the reader's error how the client left.
+func clientEnding(err error) ending {
+	if closed, ok := errors.AsType[websocket.CloseError](err); ok {
+		return ending{int(closed.Code), closed.Reason, true}
+	}
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		return ending{1009, "", true}
+	}
+	return ending{1006, "", true}
+}
+
+func (c *conversation) stop(e ending) {
+	if c.end == nil {
+		c.end = &e
+	}
+}
+
+// hangUp closes the socket as c.end says.
+func (c *conversation) hangUp() {
+	reason := cut(c.end.reason, 123) // what a close frame can carry
+	dir := "out"
+	if c.end.byClient {
+		dir = "in"
+	}
+	c.record(dir, "close", 0, tree{"code": c.end.code, "reason": reason})
+	c.world.log.Info("socket closed", "session", c.sessionID(), "by", dir, "code", c.end.code, "reason", redactText(reason))
+
+	if c.end.byClient || c.end.code == 1006 {
+		c.conn.CloseNow()
+		return
+	}
+	c.conn.Close(websocket.StatusCode(c.end.code), reason)
+}
+
+// command lets the conversation's goroutine run do. It reports false if the
+// conversation ends or ctx does before that.
+func (c *conversation) command(ctx context.Context, do func(*conversation)) bool {
+	select {
+	case c.commands <- do:
+		return true
+	case <-c.done:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// send writes one message. A binary frame, pretty-printed, as on record.
+func (c *conversation) send(message tree) {
+	if c.end != nil {
+		return
+	}
+	frame := pretty(message)
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	if err := c.conn.Write(ctx, websocket.MessageBinary, frame); err != nil {
+		c.stop(ending{1006, "", true})
+		return
+	}
+	c.record("out", "send", len(frame), message)
+}
+
+func (c *conversation) record(dir, kind string, size int, message tree) {
+	e := entry{Session: c.sessionID(), Dir: dir, Kind: kind, Bytes: size}
+	if c.caller.token != nil {
+		e.Token = c.caller.token.id.String()
+	}
+	c.world.journal.add(e, message)
+}
+
+func (c *conversation) sessionID() string {
+	if c.session == nil {
+		return ""
+	}
+	return c.session.id
+}
+
+// scheduleEnd lets the connection end in d, with or without goAway before.
+func (c *conversation) scheduleEnd(d time.Duration) {
+	if d < 0 {
+		return
+	}
+	final := c.world.options.FinalClose
+	c.agenda.add(c.world.clock.Now().Add(d), func() { c.stop(ending{code: final.Code, reason: final.Reason}) })
+}
+
+// scheduleGoAway announces the end that scheduleEnd set. A lead longer than
+// half a connection's life is cut to that half.
+func (c *conversation) scheduleGoAway() {
+	life, lead := c.world.options.ConnectionLifetime, c.world.options.GoAwayLead
+	if life < 0 || lead < 0 {
+		return
+	}
+	end := c.opened.Add(life)
+	c.agenda.add(end.Add(-min(lead, life/2)), func() { c.goAway(end.Sub(c.world.clock.Now())) })
+}
+
+// goAway leaves the socket usable (observed).
+func (c *conversation) goAway(left time.Duration) {
+	c.send(tree{"goAway": tree{"timeLeft": seconds(left.Truncate(time.Millisecond))}})
+}
+
+func (c *conversation) tokenExpired() {
+	c.stop(ending{code: 1011, reason: "auth token has expired"})
+}
+
+// seconds is a proto3 JSON duration: 0, 3, 6 or 9 digits.
+func seconds(d time.Duration) string {
+	switch {
+	case d%time.Second == 0:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d%time.Millisecond == 0:
+		return fmt.Sprintf("%.3fs", d.Seconds())
+	}
+	return fmt.Sprintf("%.9fs", d.Seconds())
+}

@@ -1,0 +1,157 @@
+package emulator
+
+import "strings"
+
+// maxPending bounds the typed text kept for the next answer, in bytes.
+const maxPending = 64 << 10
+
+// decode reads a client message, which has exactly one of its fields.
+func (c *conversation) decode(frame []byte) (tree, *refusal) {
+	message, no := clientMessage.read(frame, "")
+	if no == nil && len(message) != 1 {
+		no = errArgument()
+	}
+	if no != nil {
+		c.record("in", "recv", len(frame), nil)
+	}
+	return message, no
+}
+
+// receive handles every message after the first.
+func (c *conversation) receive(frame []byte) *refusal {
+	message, no := c.decode(frame)
+	if no != nil {
+		return no
+	}
+	c.record("in", "recv", len(frame), message)
+	switch {
+	case message.has("clientContent"):
+		return c.clientContent(message.tree("clientContent"))
+	case message.has("realtimeInput"):
+		return c.realtimeInput(message.tree("realtimeInput"))
+	case message.has("contextUpdate"):
+		return c.contextUpdate(message.tree("contextUpdate"))
+	case message.has("toolResponse"):
+		// The scripted model calls no function, so no id is known (assumed).
+		return errArgument()
+	}
+	return errSetupFirst()
+}
+
+func errSetupFirst() *refusal {
+	return refuse(invalidArgument, "setup must be the first message and only the first")
+}
+
+// clientContent adds turns to the history and, with turnComplete, asks for an
+// answer. Any of it interrupts (documented).
+func (c *conversation) clientContent(content tree) *refusal {
+	if c.seedOnly && !c.seeding {
+		return errArgument() // documented as unsupported; the close code is assumed
+	}
+	for _, turn := range content.trees("turns") {
+		if role := turn.text("role"); role != "" && role != "user" && role != "model" {
+			return errArgument() // observed for the role "function"
+		}
+	}
+	for _, turn := range content.trees("turns") {
+		if turn.text("role") != "model" {
+			c.learn()
+			c.hear(turn.trees("parts"))
+		}
+	}
+	c.interrupt()
+	switch {
+	case !content.flag("turnComplete"):
+	case c.seeding:
+		c.seeding = false
+		c.learn()
+	default:
+		c.reply()
+	}
+	return nil
+}
+
+// hear takes in one content of the user's.
+func (c *conversation) hear(parts []tree) {
+	for _, part := range parts {
+		if text := part.text("text"); text != "" {
+			c.pending = cut(strings.TrimSpace(c.pending+" "+text), maxPending)
+			c.heard.text += textTokens(text)
+		}
+		if blob := part.tree("inlineData"); blob != nil {
+			c.media(blob)
+		}
+	}
+}
+
+// learn remembers what is pending, unanswered.
+func (c *conversation) learn() {
+	if c.pending != "" {
+		_, c.memory = c.memory.answer(c.pending)
+		c.pending = ""
+	}
+}
+
+// realtimeInput takes whatever is streamed. Several fields at once are fine
+// (assumed; the SDKs send one).
+func (c *conversation) realtimeInput(input tree) *refusal {
+	switch {
+	case input.has("mediaChunks"):
+		return refuse(invalidArgument, "realtime_input.media_chunks is deprecated. Use audio, video, or text instead.")
+	case !c.manual && (input.has("activityStart") || input.has("activityEnd")),
+		c.manual && input.has("audioStreamEnd"),
+		input.has("audio") && !strings.HasPrefix(input.tree("audio").text("mimeType"), "audio/"),
+		input.has("video") && !strings.HasPrefix(input.tree("video").text("mimeType"), "image/"):
+		return errArgument() // the rules are documented, the close code is assumed
+	}
+	if input.has("activityStart") {
+		c.activity = true
+		if c.barge {
+			c.interrupt()
+		}
+	}
+	for _, name := range []string{"audio", "video"} {
+		if blob := input.tree(name); blob != nil {
+			c.media(blob)
+		}
+	}
+	text := input.text("text")
+	if text != "" && !c.activity {
+		c.learn() // typed text is an activity of its own (documented)
+	}
+	c.hear([]tree{{"text": text}})
+	ended := c.activity && input.has("activityEnd")
+	if ended {
+		c.activity = false
+	}
+	switch asked := ended || text != "" && !c.activity; {
+	case asked && c.turn != nil && !c.barge:
+		c.waiting = true
+	case asked:
+		c.interrupt()
+		c.reply()
+	}
+	return nil
+}
+
+// media counts what the scripted model cannot understand.
+func (c *conversation) media(blob tree) {
+	data, _ := blob["data"].([]byte)
+	if strings.HasPrefix(blob.text("mimeType"), "audio/") {
+		c.heard.audio += pcmLength(blob.text("mimeType"), len(data))
+	} else if len(data) > 0 {
+		c.heard.frames++
+	}
+}
+
+// contextUpdate is refused where the token locks what it changes (assumed,
+// U12). The scripted model follows neither instruction nor tools, so otherwise
+// there is nothing to do.
+func (c *conversation) contextUpdate(update tree) *refusal {
+	for name := range update {
+		if c.caller.token != nil && c.caller.token.lock.covers(name) {
+			return errArgument()
+		}
+	}
+	return nil
+}

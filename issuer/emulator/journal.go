@@ -1,0 +1,126 @@
+package emulator
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+)
+
+const (
+	journalSize   = 4096 // entries; the oldest go first
+	journalString = 256  // bytes of a string that are kept
+	journalTree   = 4096 // bytes of a message that are kept
+)
+
+// entry is one thing that happened.
+type entry struct {
+	Seq     int64           `json:"seq"` // from 1, without gaps
+	Time    time.Time       `json:"time"`
+	Session string          `json:"session,omitempty"` // absent until a setup was accepted
+	Token   string          `json:"token,omitempty"`   // hash prefix
+	Dir     string          `json:"dir"`               // "in": from the client, "out": to it
+	Kind    string          `json:"kind"`              // mint, open, recv, send, close
+	Bytes   int             `json:"bytes"`
+	Message json.RawMessage `json:"message,omitempty"` // secrets hashed, media elided; absent if too large
+}
+
+// journal keeps the newest entries in a ring.
+type journal struct {
+	clock clock
+
+	mu      sync.Mutex
+	entries []entry
+	seq     int64 // of the newest entry
+}
+
+func (j *journal) add(e entry, message any) {
+	if message != nil {
+		raw, err := json.Marshal(redact(message))
+		if err == nil && len(raw) <= journalTree {
+			e.Message = raw
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.seq++
+	e.Seq, e.Time = j.seq, j.clock.Now()
+	if len(j.entries) < journalSize {
+		j.entries = append(j.entries, e)
+	} else {
+		j.entries[(j.seq-1)%journalSize] = e
+	}
+}
+
+// since lists the entries after that sequence number, oldest first.
+func (j *journal) since(seq int64) []entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := []entry{}
+	for n := max(seq, j.seq-int64(len(j.entries))) + 1; n <= j.seq; n++ {
+		out = append(out, j.entries[(n-1)%journalSize])
+	}
+	return out
+}
+
+// secretFields are hashed whatever they hold. A system instruction is no
+// credential, but hiding it from the page is what people lock it for.
+var secretFields = map[string]bool{"handle": true, "newHandle": true, "systemInstruction": true}
+
+// secretText finds secrets that stand where none belongs: token names, Google's
+// API keys, resumption handles.
+var secretText = regexp.MustCompile(`auth_tokens/\w+|AIza[\w-]+|AQ\.[\w-]+|` + uuidPattern)
+
+func redactText(s string) string {
+	return secretText.ReplaceAllStringFunc(s, func(secret string) string { return "#" + digestOf(secret).String() })
+}
+
+// redact copies a message for people: secrets become the prefix of their hash,
+// media their size, long text its beginning.
+func redact(v any) any {
+	switch v := v.(type) {
+	case tree:
+		out := make(tree, len(v))
+		for name, sub := range v {
+			switch s, isString := sub.(string); {
+			case secretFields[name] && isString:
+				out[name] = "#" + digestOf(s).String()
+			case secretFields[name]:
+				raw, _ := json.Marshal(sub)
+				out[name] = "#" + digestOf(string(raw)).String()
+			default:
+				out[redactText(name)] = redact(sub)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, sub := range v {
+			out[i] = redact(sub)
+		}
+		return out
+	case []byte:
+		return fmt.Sprintf("(%d bytes)", len(v))
+	case string:
+		if len(v) > journalString {
+			v = fmt.Sprintf("%s… (%d bytes)", cut(v, journalString), len(v))
+		}
+		return redactText(v)
+	}
+	return v
+}
+
+// pretty is how the service writes JSON: two spaces of indent and a newline at
+// the end (recorded). A tree always marshals.
+func pretty(t tree) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(t); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,127 @@
+package emulator
+
+import (
+	"slices"
+	"strings"
+)
+
+// lock is what a token fixes of the sessions it opens. The zero lock fixes
+// nothing.
+type lock struct {
+	setup  tree       // nil: none given
+	paths  [][]string // canonical; nil: no mask
+	masked bool
+}
+
+// newLock resolves mask, the comma-separated paths of an AuthToken's fieldMask.
+//
+// The rules are those of a standard FieldMask (assumed, U3): a path goes
+// through singular messages, lists and maps may only end it. Duplicates and any
+// order are fine, since go-genai sends them (observed). snake_case names are
+// taken too, since python-genai sends them (what Google does with them nobody
+// has measured).
+func newLock(setup tree, mask string) (lock, *refusal) {
+	l := lock{setup: setup}
+	if mask == "" {
+		return l, nil
+	}
+	l.masked = true
+	for path := range strings.SplitSeq(mask, ",") {
+		canonical := resolve(path)
+		if canonical == nil {
+			return lock{}, refuse(invalidArgument, "field_mask is invalid for BidiGenerateContentSetup")
+		}
+		if !slices.ContainsFunc(l.paths, func(p []string) bool { return slices.Equal(p, canonical) }) {
+			l.paths = append(l.paths, canonical)
+		}
+	}
+	return l, nil
+}
+
+// resolve returns the camelCase names along a path, nil if there is none such.
+func resolve(path string) []string {
+	var names []string
+	for at, segment := setupMessage, ""; path != ""; {
+		var more bool
+		segment, path, more = strings.Cut(path, ".")
+		if at == nil || at.fields[segment] == nil || more && path == "" {
+			return nil
+		}
+		f := at.fields[segment]
+		names = append(names, f.name)
+		at = f.of
+		if f.repeated || f.mapped {
+			at = nil // nothing resolves below it
+		}
+	}
+	return names
+}
+
+// apply gives the setup that a session really gets (documented; enforcement
+// observed): with no setup and no mask the client's, with a setup and no mask
+// the token's alone, handle included, and with a mask the client's in which
+// each masked field is replaced by the token's or, where the token has none,
+// cleared (inferred from SDK comments).
+func (l lock) apply(client tree) tree {
+	if !l.masked {
+		if l.setup != nil {
+			return l.setup
+		}
+		return client
+	}
+	out := clone(client).(tree)
+	for _, path := range l.paths {
+		if v, ok := lookup(l.setup, path); ok {
+			assign(out, path, clone(v))
+		} else {
+			remove(out, path)
+		}
+	}
+	return out
+}
+
+// covers reports whether the lock fixes any part of a top-level field.
+func (l lock) covers(name string) bool {
+	if !l.masked {
+		return l.setup != nil
+	}
+	return slices.ContainsFunc(l.paths, func(p []string) bool { return p[0] == name })
+}
+
+// form is one word for people.
+func (l lock) form() string {
+	switch {
+	case l.masked:
+		return "masked"
+	case l.setup != nil:
+		return "full"
+	}
+	return "none"
+}
+
+func lookup(t tree, path []string) (any, bool) {
+	for _, name := range path[:len(path)-1] {
+		t = t.tree(name)
+	}
+	v, ok := t[path[len(path)-1]]
+	return v, ok
+}
+
+func assign(t tree, path []string, v any) {
+	for _, name := range path[:len(path)-1] {
+		sub := t.tree(name)
+		if sub == nil {
+			sub = tree{}
+			t[name] = sub
+		}
+		t = sub
+	}
+	t[path[len(path)-1]] = v
+}
+
+func remove(t tree, path []string) {
+	for _, name := range path[:len(path)-1] {
+		t = t.tree(name)
+	}
+	delete(t, path[len(path)-1])
+}

@@ -1,0 +1,115 @@
+package emulator
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// capability is what one model can do (section "Models" of Google's
+// documentation as of 2026-10, unless said).
+type capability struct {
+	modalities []string // what it may be asked for; the first is its default (U13)
+	thinking   thinking
+	seedOnly   bool // clientContent only seeds the history (documented)
+	proactive  bool // proactive audio is always on, turning it off is an error (documented)
+}
+
+type thinking int
+
+const (
+	thinkingOptional thinking = iota
+	thinkingRequired          // a level must be given, MINIMAL is none
+	thinkingRefused
+)
+
+// models is the per-model table. That the transcriber answers typed text at all
+// is assumed: it is here so that TEXT can be asked for.
+var models = map[string]capability{
+	"models/gemini-3.8-live":                               {modalities: []string{"AUDIO"}, thinking: thinkingRefused, proactive: true},
+	"models/gemini-3.8-live-extended-thinking":             {modalities: []string{"AUDIO"}, thinking: thinkingRequired, proactive: true},
+	"models/gemini-3.5-transcribe-live":                    {modalities: []string{"TEXT"}},
+	"models/gemini-3.1-flash-live-preview":                 {modalities: []string{"AUDIO"}, seedOnly: true},
+	"models/gemini-2.5-flash-native-audio-preview-12-2025": {modalities: []string{"AUDIO"}},
+}
+
+const (
+	maxFacts   = 64  // remembered things; the oldest go first
+	maxHeard   = 200 // bytes of what was said that are kept or said back
+	maxReply   = 500 // bytes, about half a minute of speech
+	helpAnswer = `I understand: my name is Ada. What is my name? Remember that the key is under the mat. ` +
+		`What do you remember? Help. Anything else I say back.`
+)
+
+// memory is what the scripted model knows of a conversation. It is a value:
+// whoever holds a copy holds a snapshot.
+type memory struct {
+	name  string
+	facts []string // never changed in place
+}
+
+var (
+	tellsName  = regexp.MustCompile(`(?i)\bmy name is\s+([\pL][\pL\pM'’-]*)`)
+	asksName   = regexp.MustCompile(`(?i)\b(what('s|’s| is) my name|who am i)\b`)
+	tellsFact  = regexp.MustCompile(`(?i)\bremember(?: that)?\s+(.+)`)
+	asksFacts  = regexp.MustCompile(`(?i)\bdo you (remember|know)\b`)
+	asksHelp   = regexp.MustCompile(`(?i)^\W*help\b`)
+	whitespace = regexp.MustCompile(`\s+`)
+)
+
+// answer is the whole model: what it says to what it heard, and what it knows
+// from then on.
+func (m memory) answer(heard string) (string, memory) {
+	heard = strings.TrimSpace(whitespace.ReplaceAllString(strings.ToValidUTF8(heard, ""), " "))
+	switch name, fact := tellsName.FindStringSubmatch(heard), tellsFact.FindStringSubmatch(heard); {
+	case heard == "":
+		return "I did not hear any words. Say help to learn what I understand.", m
+	case asksHelp.MatchString(heard):
+		return helpAnswer, m
+	case asksName.MatchString(heard) && m.name == "":
+		return "You have not told me your name yet.", m
+	case asksName.MatchString(heard):
+		return "Your name is " + m.name + ".", m
+	case name != nil:
+		m.name = capitalised(cut(name[1], 40))
+		return "Hello " + m.name + ", nice to meet you.", m
+	case asksFacts.MatchString(heard):
+		return m.list(), m
+	case fact != nil:
+		said := strings.TrimRight(cut(fact[1], maxHeard), " .!?")
+		m.facts = append(slices.Clone(m.facts[max(0, len(m.facts)-maxFacts+1):]), said)
+		return "I will remember that " + said + ".", m
+	}
+	return fmt.Sprintf("You said: %s. I remember %s.", strings.TrimRight(cut(heard, maxHeard), " .!?"), m.count()), m
+}
+
+func (m memory) list() string {
+	known := slices.Clone(m.facts)
+	slices.Reverse(known) // the newest first, since the answer may be cut
+	if m.name != "" {
+		known = append([]string{"your name is " + m.name}, known...)
+	}
+	if len(known) == 0 {
+		return "I do not remember anything yet."
+	}
+	return cut("I remember that "+strings.Join(known, ", and that "), maxReply) + "."
+}
+
+func (m memory) count() string {
+	n := len(m.facts)
+	if m.name != "" {
+		n++
+	}
+	if n == 1 {
+		return "1 thing"
+	}
+	return fmt.Sprintf("%d things", n)
+}
+
+func capitalised(s string) string {
+	r := []rune(s)
+	r[0] = unicode.ToUpper(r[0])
+	return string(r)
+}

@@ -1,0 +1,180 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// resumeGrace is how long a resume waits for the end of the old socket. A
+// client may have seen the close before our own goroutine has.
+const resumeGrace = 250 * time.Millisecond
+
+// config is a setup that the model accepts, in the terms of a conversation.
+type config struct {
+	model      string
+	handle     string // resumes, if not ""
+	modality   string // AUDIO or TEXT
+	voiceName  string
+	transcript bool // of the output
+	updates    bool // resumption updates are wanted
+	manual     bool // the client marks activity itself
+	barge      bool // activity interrupts
+	seeding    bool // clientContent is history until its first turnComplete
+	seedOnly   bool // and is refused later
+}
+
+// notLive are the fields of generationConfig that Live does not support
+// (documented; that they are refused rather than ignored is assumed).
+var notLive = []string{"stopSequences", "responseMimeType", "responseSchema", "responseJsonSchema", "responseLogprobs", "logprobs"}
+
+// configure judges an effective setup against its model.
+func configure(setup tree, version string) (config, *refusal) {
+	generation := setup.tree("generationConfig")
+	input := setup.tree("realtimeInputConfig")
+	resumption := setup.tree("sessionResumption")
+	c := config{
+		model:      setup.text("model"),
+		handle:     resumption.text("handle"),
+		voiceName:  generation.tree("speechConfig").tree("voiceConfig").tree("prebuiltVoiceConfig").text("voiceName"),
+		transcript: setup.has("outputAudioTranscription"),
+		updates:    setup.has("sessionResumption"),
+		manual:     input.tree("automaticActivityDetection").flag("disabled"),
+		barge:      input.text("activityHandling") != "NO_INTERRUPTION",
+		seeding:    setup.tree("historyConfig").flag("initialHistoryInClientContent"),
+	}
+	if c.model == "" {
+		return c, errArgument()
+	}
+	can, known := models[c.model]
+	if !known {
+		return c, refuse(notFound, fmt.Sprintf("%s is not found for API version %s, or is not supported for "+
+			"bidiGenerateContent. Call ListModels to see the list of available models and their supported methods.", c.model, version))
+	}
+	c.seedOnly = can.seedOnly
+
+	c.modality = can.modalities[0]
+	if asked := generation.list("responseModalities"); len(asked) > 0 {
+		c.modality, _ = asked[0].(string)
+		if len(asked) > 1 || !slices.Contains(can.modalities, c.modality) {
+			return c, refuse(invalidArgument, fmt.Sprintf("The requested combination of response modalities (%s) is not supported by the model",
+				joined(asked)))
+		}
+	}
+
+	level := generation.tree("thinkingConfig").text("thinkingLevel")
+	switch {
+	case can.thinking == thinkingRequired && level == "":
+		return c, refuse(invalidArgument, "Thinking level must be specified")
+	case can.thinking == thinkingRequired && level == "MINIMAL", can.thinking == thinkingRefused && generation.has("thinkingConfig"):
+		return c, refuse(invalidArgument, "Thinking level is not supported for this model")
+	case can.proactive && setup.tree("proactivity").has("proactiveAudio") && !setup.tree("proactivity").flag("proactiveAudio"),
+		can.proactive && generation.flag("enableAffectiveDialog"),
+		resumption.flag("transparent"), // Vertex only; the close code is assumed
+		slices.ContainsFunc(notLive, generation.has):
+		return c, errArgument()
+	}
+	return c, nil
+}
+
+func joined(words []any) string {
+	var out []string
+	for _, w := range words {
+		out = append(out, fmt.Sprint(w))
+	}
+	return strings.Join(out, ", ")
+}
+
+// setUp turns the first message into a session.
+func (c *conversation) setUp(frame []byte, creds credentials) *refusal {
+	message, no := c.decode(frame)
+	if no != nil {
+		return no
+	}
+	if message.has("setup") {
+		no = c.admit(message.tree("setup"), creds)
+	} else {
+		no = errSetupFirst()
+	}
+	c.record("in", "recv", len(frame), message)
+	if no != nil {
+		return no
+	}
+	c.world.log.Info("session is live", "session", c.session.id, "model", c.model, "resumed", c.handle != "")
+	c.send(tree{"setupComplete": tree{}})
+	c.scheduleGoAway()
+	if t := c.caller.token; t != nil {
+		c.cutShort = t.cutShort
+		c.agenda.add(c.world.tokens.expiry(t), c.tokenExpired)
+	}
+	return nil
+}
+
+// admit checks credential, token, setup and handle, in this order (assumed;
+// each refusal by itself was observed), and opens the session.
+func (c *conversation) admit(setup tree, creds credentials) *refusal {
+	tokens, sessions := c.world.tokens, c.world.sessions
+	who, no := c.world.authenticate(creds)
+	c.caller = who // the journal shows a refused token too
+	if no != nil {
+		return no
+	}
+	t := who.token
+	if t != nil {
+		setup = t.lock.apply(setup)
+	}
+	starts := setup.tree("sessionResumption").text("handle") == "" // resuming is no use of the token
+	if t != nil && starts {
+		if no := tokens.start(t, false); no != nil {
+			return no
+		}
+	}
+	rule := "setup"
+	config, no := configure(setup, c.version)
+	if no == nil && !starts {
+		rule, no = "handle", c.resume(who, config)
+	}
+	if t != nil && no != nil {
+		tokens.note(t, rule, no)
+	}
+	if no != nil {
+		return no
+	}
+	if t != nil && starts {
+		// A use is spent when the setup is accepted (assumed, U7); another socket
+		// may have spent the last one meanwhile.
+		if no := tokens.start(t, true); no != nil {
+			return no
+		}
+	}
+	if starts {
+		c.session = sessions.begin(c, who, config.model)
+	}
+	c.config, c.voice = config, newVoice(config.voiceName, c.world.options.Seed)
+	return nil
+}
+
+// resume takes the handle's session over and remembers what it remembered. It
+// needs no use, and it may come after newSessionExpireTime (documented by
+// implication, U1).
+func (c *conversation) resume(who caller, config config) *refusal {
+	snap, busy, no := c.world.sessions.resume(c, who, config.model, config.handle)
+	if busy != nil {
+		grace := c.world.clock.Timer(c.world.clock.Now().Add(resumeGrace))
+		defer grace.Stop()
+		select {
+		case <-busy.done:
+		case <-grace.C:
+		}
+		snap, busy, no = c.world.sessions.resume(c, who, config.model, config.handle)
+	}
+	switch {
+	case no != nil:
+		return no
+	case busy != nil:
+		return errInternal()
+	}
+	c.session, c.memory = snap.session, snap.memory
+	return nil
+}

@@ -1,0 +1,96 @@
+package emulator
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/coder/websocket"
+)
+
+const (
+	bidiService     = "google.ai.generativelanguage."
+	bidiPlain       = ".GenerativeService.BidiGenerateContent"
+	bidiConstrained = bidiPlain + "Constrained"
+
+	// readLimit bounds one client message. Google documents no limit; messages
+	// of 129 kB are on record, and a document or picture as clientContent may be
+	// far larger. 16 MiB lets all of those through and still bounds a socket's
+	// memory. Beyond it the close code is 1009.
+	readLimit = 16 << 20
+)
+
+// credentials are what a client brought along, judged when its setup arrives
+// (assumed, U6). They are the only place that holds a secret, and no longer
+// than until then.
+type credentials struct {
+	constrained bool
+	token       string // access_token or Authorization: Token
+	key         string // key or x-goog-api-key
+}
+
+// caller is who opens a session. token is nil for an API key.
+type caller struct {
+	project project
+	token   *token
+}
+
+// socketMethod takes the path of the Live socket apart.
+func socketMethod(path string) (version string, constrained, ok bool) {
+	rest, ok := strings.CutPrefix(path, "/ws/"+bidiService)
+	if !ok {
+		return "", false, false
+	}
+	version, constrained = strings.CutSuffix(rest, bidiConstrained)
+	if !constrained {
+		version, ok = strings.CutSuffix(rest, bidiPlain)
+	}
+	return version, constrained, ok && versions[version]
+}
+
+// serveSocket upgrades and talks until the end. Any Origin may come, as with
+// Google: the token is the permission.
+func (w *world) serveSocket(rw http.ResponseWriter, r *http.Request, version string, constrained bool) {
+	conn, err := websocket.Accept(rw, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		return // Accept has answered
+	}
+	conn.SetReadLimit(readLimit)
+
+	query := r.URL.Query()
+	creds := credentials{constrained: constrained, token: query.Get("access_token"), key: r.Header.Get("x-goog-api-key")}
+	if creds.key == "" {
+		creds.key = query.Get("key")
+	}
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && creds.token == "" && strings.EqualFold(scheme, "Token") {
+		creds.token = strings.TrimSpace(token)
+	}
+
+	c := newConversation(w, conn, version)
+	if !w.enter(c) {
+		conn.CloseNow() // the server was closed meanwhile
+		return
+	}
+	defer w.leave(c)
+	c.run(creds)
+}
+
+// authenticate finds out who is calling. Every failure is a close frame after
+// the 101, never an HTTP status (observed).
+func (w *world) authenticate(creds credentials) (caller, *refusal) {
+	if creds.constrained {
+		// An API key alone is refused here (assumed, U11).
+		t, no := w.tokens.find(creds.token)
+		if t == nil {
+			return caller{}, no
+		}
+		return caller{t.project, t}, no
+	}
+	if creds.key == "" {
+		return caller{}, errUnregistered() // a token too: this method knows none (observed)
+	}
+	p, ok := w.tokens.project(creds.key)
+	if !ok {
+		return caller{}, errBadKey() // observed, also for a token in place of the key
+	}
+	return caller{project: p}, nil
+}

@@ -1,0 +1,262 @@
+package emulator
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	tokenPrefix = "auth_tokens/"
+
+	// Defaults and limit of the service (documented; the limit also observed).
+	defaultExpire     = 30 * time.Minute
+	defaultNewSession = time.Minute
+	maxLifetime       = 20 * time.Hour
+
+	// tokenMemory is how long a token is remembered past its end, so that a late
+	// client is told "expired" rather than "not found". House rule.
+	tokenMemory = 24 * time.Hour
+
+	maxTokenRecord = 16 // refusals kept for each token
+)
+
+// project is who an API key belongs to: an HMAC, so that the key itself is
+// never kept. Tokens and handles belong to a project.
+type project [sha256.Size]byte
+
+// digest stands for a secret (a token's name, a handle) in every store, so that
+// nothing which could be used is kept.
+type digest [sha256.Size]byte
+
+func digestOf(secret string) digest { return sha256.Sum256([]byte(secret)) }
+
+func (d digest) String() string  { return hex.EncodeToString(d[:6]) }
+func (p project) String() string { return hex.EncodeToString(p[:6]) }
+
+// token is what one minted token permits and what became of it.
+type token struct {
+	id         digest
+	project    project
+	lock       lock
+	limit      int64 // session starts; 0: no limit
+	minted     time.Time
+	newSession time.Time     // no new session from here on
+	cutShort   chan struct{} // closed when expire was moved to the past
+
+	// Guarded by tokens.mu.
+	expire   time.Time
+	used     int64
+	refusals []tokenRefusal // the newest maxTokenRecord
+}
+
+// tokenRefusal is one session that the token did not open, and the rule why.
+type tokenRefusal struct {
+	Time   time.Time `json:"time"`
+	Rule   string    `json:"rule"`
+	Reason string    `json:"reason"`
+}
+
+// tokens is the store of the token service.
+type tokens struct {
+	clock  clock
+	secret []byte // of the projects' HMAC, new in each process
+
+	mu    sync.Mutex
+	byID  map[digest]*token
+	sweep int // size at which dead tokens are next looked for
+}
+
+func newTokens(clock clock) *tokens {
+	t := &tokens{clock: clock, secret: make([]byte, 32), byID: map[digest]*token{}, sweep: 1024}
+	rand.Read(t.secret)
+	return t
+}
+
+// project tells whose key it is; ok is false for keys that do not exist, which
+// here are all that do not begin with "emulator".
+func (s *tokens) project(key string) (p project, ok bool) {
+	if !strings.HasPrefix(key, "emulator") {
+		return p, false
+	}
+	mac := hmac.New(sha256.New, s.secret)
+	io.WriteString(mac, key)
+	return project(mac.Sum(nil)), true
+}
+
+// mint makes a token from an AuthToken and gives its name, the one copy of it.
+func (s *tokens) mint(p project, request tree) (string, *token, *refusal) {
+	now := s.clock.Now()
+	t := &token{
+		project: p, minted: now, limit: 1, cutShort: make(chan struct{}),
+		expire: now.Add(defaultExpire), newSession: now.Add(defaultNewSession),
+	}
+
+	if uses, ok := request["uses"].(int64); ok {
+		if uses < 0 {
+			return "", nil, refuse(invalidArgument, "uses must not be negative")
+		}
+		t.limit = uses
+	}
+	for _, bound := range []struct {
+		field, name string
+		to          *time.Time
+	}{
+		{"expireTime", "expire_time", &t.expire},
+		{"newSessionExpireTime", "new_session_expire_time", &t.newSession},
+	} {
+		at, ok := request[bound.field].(time.Time)
+		switch {
+		case !ok:
+			continue
+		case !at.After(now):
+			// Assumed (U15).
+			return "", nil, refuse(invalidArgument, bound.name+" must be in the future")
+		case at.Sub(now) >= maxLifetime:
+			// Observed for expire_time; the other one's wording is assumed.
+			return "", nil, refuse(invalidArgument, bound.name+" is too far in the future. Maximum lifetime is 20h")
+		}
+		*bound.to = at.UTC()
+	}
+	lock, no := newLock(request.tree("bidiGenerateContentSetup"), request.text("fieldMask"))
+	if no != nil {
+		return "", nil, no
+	}
+	t.lock = lock
+
+	id := make([]byte, 32)
+	rand.Read(id)
+	name := tokenPrefix + hex.EncodeToString(id)
+	t.id = digestOf(name)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.byID) >= s.sweep {
+		for id, old := range s.byID {
+			if now.Sub(old.expire) > tokenMemory {
+				delete(s.byID, id)
+			}
+		}
+		s.sweep = 2*len(s.byID) + 1024
+	}
+	s.byID[t.id] = t
+	return name, t, nil
+}
+
+// find gives the live token of that name.
+//
+// What Google says to a malformed or unknown name nobody has seen (assumed, U5).
+func (s *tokens) find(name string) (*token, *refusal) {
+	if len(name) <= len(tokenPrefix) || !strings.HasPrefix(name, tokenPrefix) {
+		return nil, errUnregistered()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.byID[digestOf(name)]
+	if t == nil {
+		return nil, refuse(internal, "Token not found")
+	}
+	if !s.clock.Now().Before(t.expire) {
+		return t, t.record(s.clock.Now(), "expired", refuse(internal, "Token has expired"))
+	}
+	return t, nil
+}
+
+// start says whether the token may start one more session, and counts it when
+// spend is set. A resumed session is none (documented).
+func (s *tokens) start(t *token, spend bool) *refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock.Now()
+	switch {
+	case !now.Before(t.newSession):
+		return t.record(now, "newSession", refuse(internal, "new_session_expire_time deadline exceeded"))
+	case t.limit > 0 && t.used >= t.limit:
+		return t.record(now, "uses", refuse(internal, "Token has been used too many times"))
+	}
+	if spend {
+		t.used++
+	}
+	return nil
+}
+
+// note records a refusal that another rule made.
+func (s *tokens) note(t *token, rule string, no *refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.record(s.clock.Now(), rule, no)
+}
+
+// record needs tokens.mu.
+func (t *token) record(now time.Time, rule string, no *refusal) *refusal {
+	if len(t.refusals) == maxTokenRecord {
+		t.refusals = t.refusals[1:]
+	}
+	t.refusals = append(t.refusals, tokenRefusal{now, rule, redactText(no.message)})
+	return no
+}
+
+// expireNow ends the token's life at once, if it still has one.
+func (s *tokens) expireNow(t *token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.clock.Now(); now.Before(t.expire) {
+		t.expire = now
+		close(t.cutShort)
+	}
+}
+
+// expiry is when the token's sockets are closed.
+func (s *tokens) expiry(t *token) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return t.expire
+}
+
+// tokenReport is a token's life as GET /__emulator/tokens tells it.
+type tokenReport struct {
+	Token      string         `json:"token"`
+	Project    string         `json:"project"`
+	Minted     time.Time      `json:"minted"`
+	Expire     time.Time      `json:"expireTime"`
+	NewSession time.Time      `json:"newSessionExpireTime"`
+	Uses       int64          `json:"uses"` // 0: no limit
+	Used       int64          `json:"used"`
+	UsesLeft   *int64         `json:"usesLeft,omitempty"` // absent: no limit
+	Lock       string         `json:"lock"`               // none, full or masked
+	FieldMask  []string       `json:"fieldMask,omitempty"`
+	Refusals   []tokenRefusal `json:"refusals"`
+}
+
+// report lists all tokens, the oldest first.
+func (s *tokens) report() []tokenReport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]tokenReport, 0, len(s.byID))
+	for _, t := range s.byID {
+		r := tokenReport{
+			Token: t.id.String(), Project: t.project.String(),
+			Minted: t.minted, Expire: t.expire, NewSession: t.newSession,
+			Uses: t.limit, Used: t.used, Lock: t.lock.form(),
+			Refusals: append([]tokenRefusal{}, t.refusals...),
+		}
+		if t.limit > 0 {
+			r.UsesLeft = new(t.limit - t.used)
+		}
+		for _, path := range t.lock.paths {
+			r.FieldMask = append(r.FieldMask, strings.Join(path, "."))
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b tokenReport) int {
+		return cmp.Or(a.Minted.Compare(b.Minted), cmp.Compare(a.Token, b.Token))
+	})
+	return out
+}

@@ -1,0 +1,208 @@
+//go:build !js
+
+package session_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/livevalet/livevalet/issuer/emulator"
+	"github.com/livevalet/livevalet/wasm/edge"
+	"github.com/livevalet/livevalet/wasm/live"
+	"github.com/livevalet/livevalet/wasm/session"
+)
+
+// pipeListener serves connections of net.Pipe, which virtual time can wait for.
+type pipeListener struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error { l.once.Do(func() { close(l.done) }); return nil }
+
+func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+func (l *pipeListener) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case l.conns <- server:
+		return client, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// talk is a conversation with the emulator in a bubble.
+type talk struct {
+	t       *testing.T
+	client  *http.Client
+	session *session.Session
+
+	mu      sync.Mutex
+	resumed []session.Resumed
+	opened  int
+	down    []session.State // states other than connecting and live
+	said    strings.Builder
+	turns   chan string // the model's words, a turn each
+}
+
+// converse runs play with a session that is about to go live. The emulator mints
+// its tokens as an issuer would have them minted.
+func converse(t *testing.T, emu *emulator.Server, play func(*talk)) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+		server := &http.Server{Handler: emu}
+		go func() { _ = server.Serve(l) }()
+		transport := &http.Transport{DialContext: l.DialContext, DisableKeepAlives: true}
+		k := &talk{t: t, client: &http.Client{Transport: transport}, turns: make(chan string, 1000)}
+		k.session = session.New(session.Config{
+			Profile: "default",
+			Setup:   map[string]any{"outputAudioTranscription": map[string]any{}},
+			Source:  k.mint,
+			Dial: func(ctx context.Context, tok live.Token) (session.Conn, error) {
+				socket, err := edge.Dialer{Client: k.client}.Dial(ctx, tok)
+				if err != nil {
+					return nil, err
+				}
+				return socket, nil
+			},
+			Emit: k.event,
+		})
+		done := make(chan error)
+		go func() { done <- k.session.Run(context.Background()) }()
+		play(k)
+		k.session.Close()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		_ = server.Close()
+		_ = emu.Close()
+		transport.CloseIdleConnections()
+		synctest.Wait()
+	})
+}
+
+func (k *talk) mint(ctx context.Context, _ live.Need) (live.Token, error) {
+	now := time.Now()
+	body := fmt.Sprintf(`{"uses":1,"expireTime":%q,"newSessionExpireTime":%q,"fieldMask":"model,generationConfig",
+		"bidiGenerateContentSetup":{"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":["AUDIO"]}}}`,
+		now.Add(12*time.Minute).UTC().Format(time.RFC3339), now.Add(time.Minute).UTC().Format(time.RFC3339))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://emulator/v1alpha/auth_tokens", strings.NewReader(body))
+	if err != nil {
+		return live.Token{}, err
+	}
+	req.Header.Set("x-goog-api-key", "emulator-test")
+	res, err := k.client.Do(req)
+	if err != nil {
+		return live.Token{}, err
+	}
+	defer res.Body.Close()
+	var answer struct{ Name string }
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || res.StatusCode != http.StatusOK {
+		return live.Token{}, fmt.Errorf("mint: status %d, %v", res.StatusCode, err)
+	}
+	return live.Token{
+		Secret: live.NewSecret(answer.Name), Profile: "default", Model: "models/gemini-3.8-live", Lock: "masked",
+		ExpiresIn: 12 * time.Minute, NewSessionExpiresIn: time.Minute, RenewAfter: 9 * time.Minute, Param: "access_token",
+		URL: "ws://emulator/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
+	}, nil
+}
+
+func (k *talk) event(e session.Event) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch e := e.(type) {
+	case session.Resumed:
+		k.resumed = append(k.resumed, e)
+	case session.TokenNews:
+		if e.Opened {
+			k.opened++
+		}
+	case session.Status:
+		if e.State == session.StateWaiting {
+			k.down = append(k.down, e.State)
+		}
+	case session.Received:
+		body := e.Message.Body.(map[string]any)
+		content, _ := body["serverContent"].(map[string]any)
+		if transcript, ok := content["outputTranscription"].(map[string]any); ok {
+			k.said.WriteString(fmt.Sprint(transcript["text"]))
+		}
+		if e.Message.TurnComplete {
+			k.turns <- k.said.String()
+			k.said.Reset()
+		}
+	}
+}
+
+// say sends text and waits for the model's turn.
+func (k *talk) say(text string) string {
+	k.t.Helper()
+	in, err := edge.NewInput(map[string]any{"realtimeInput": map[string]any{"text": text}})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	if err := k.session.Send(in, func(error) {}); err != nil {
+		k.t.Fatal(err)
+	}
+	select {
+	case words := <-k.turns:
+		return words
+	case <-time.After(2 * time.Minute):
+		k.t.Fatalf("no answer to %q", text)
+		return ""
+	}
+}
+
+// An hour with the service's limits as they are: connections of ten minutes,
+// tokens of twelve. Nobody notices.
+func TestAnHourOfConversationNeverGoesDown(t *testing.T) {
+	for name, emu := range map[string]*emulator.Server{
+		"with goaway":         {},
+		"without any warning": {GoAwayLead: -1, FinalClose: emulator.CloseFrame{Code: live.CloseAbnormal}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			converse(t, emu, func(k *talk) {
+				k.say("my name is Ada")
+				began := time.Now()
+				for time.Since(began) < time.Hour {
+					time.Sleep(97 * time.Second)
+					if words := k.say("what is my name?"); !strings.Contains(words, "Ada") {
+						t.Errorf("after %v the model says %q", time.Since(began), words)
+					}
+				}
+				k.mu.Lock()
+				defer k.mu.Unlock()
+				if len(k.resumed) < 6 {
+					t.Errorf("%d connections were resumed in an hour, want at least 6", len(k.resumed))
+				}
+				for _, r := range k.resumed {
+					if r.Rung == session.RungRestart {
+						t.Errorf("a session was lost: %+v", r)
+					}
+				}
+				if len(k.down) > 0 {
+					t.Errorf("the session waited %d times", len(k.down))
+				}
+			})
+		})
+	}
+}
