@@ -20,8 +20,8 @@ const (
 )
 
 // credentials are what a client brought along, judged when its setup arrives
-// (assumed, U6). They are the only place that holds a secret, and no longer
-// than until then.
+// (assumed, U6). They are the only place that holds a secret; nothing reads them
+// after that.
 type credentials struct {
 	constrained bool
 	token       string // access_token or Authorization: Token

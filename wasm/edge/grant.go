@@ -10,6 +10,7 @@ import (
 type reply struct {
 	status     int // 0: no HTTP was involved
 	retryAfter time.Duration
+	age        time.Duration // of the request, when the engine asked
 	body       node
 	base       string // what relative URLs in body are relative to
 }
@@ -22,7 +23,10 @@ func (r reply) token() (live.Token, error) {
 	if !r.body.isObject() {
 		return live.Token{}, &live.TokenError{Code: "protocol", Status: r.status, Detail: "the token endpoint's answer is not a JSON object: check its address"}
 	}
-	return grantOf(r.body, r.base), nil
+	t := grantOf(r.body, r.base)
+	t.ExpiresIn -= r.age
+	t.NewSessionExpiresIn -= r.age
+	return t, nil
 }
 
 // refusal reads an RFC 9457 problem; anything else is told by its status.

@@ -39,13 +39,15 @@ func (h Host) Token(ctx context.Context, need live.Need) (live.Token, error) {
 
 // hostReply reads a TokenReply.
 func hostReply(n node) reply {
+	age := time.Duration(n.get("age").number() * float64(time.Millisecond))
 	if grant := n.get("grant"); grant.isObject() {
-		return reply{body: grant, base: n.get("base").text()}
+		return reply{body: grant, base: n.get("base").text(), age: age}
 	}
 	body, _ := parse(n.get("body").value) // what is no JSON has no fields
 	return reply{
 		status:     int(n.get("status").number()),
 		retryAfter: retryAfter(n.get("retryAfter").text()),
+		age:        age,
 		body:       body,
 		base:       n.get("base").text(),
 	}

@@ -77,7 +77,12 @@ func (i Issuer) post(ctx context.Context, target string, body any) (reply, error
 		return reply{}, unreachable(ctx, err)
 	}
 	n, _ := parse(answer) // what is no JSON has no fields
-	return reply{res.StatusCode, retryAfter(res.Header.Get("Retry-After"), time.Now()), n, res.Request.URL.String()}, nil
+	return reply{
+		status:     res.StatusCode,
+		retryAfter: retryAfter(res.Header.Get("Retry-After"), time.Now()),
+		body:       n,
+		base:       res.Request.URL.String(),
+	}, nil
 }
 
 func unreachable(ctx context.Context, err error) error {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall/js"
 	"testing"
+	"time"
 
 	"github.com/livevalet/livevalet/wasm/live"
 )
@@ -58,6 +59,17 @@ func TestAPageMayAnswerWithAGrantOfItsOwn(t *testing.T) {
 	}
 	if got.Secret.Reveal() != "auth_tokens/own" || got.RenewURL != "https://page/app/r" || got.Param != "access_token" {
 		t.Errorf("read as %+v", got)
+	}
+}
+
+func TestAnAnswerThatCameEarlyIsThatMuchOlder(t *testing.T) {
+	host := js.Global().Call("eval", `({ token: async () => ({ grant: { token: "auth_tokens/own", websocketUrl: "wss://s/x", expiresIn: 60, newSessionExpiresIn: 10, renewAfter: 40 }, base: "https://page/", age: 2500 }) })`)
+	got, err := Host{host}.Token(t.Context(), live.Need{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.ExpiresIn != 57500*time.Millisecond || got.NewSessionExpiresIn != 7500*time.Millisecond || got.RenewAfter != 40*time.Second {
+		t.Errorf("expires in %v, starts a session for %v, renews after %v", got.ExpiresIn, got.NewSessionExpiresIn, got.RenewAfter)
 	}
 }
 

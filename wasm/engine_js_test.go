@@ -1,0 +1,174 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"syscall/js"
+	"testing"
+	"time"
+)
+
+// These tests hold the engine, as the page gets it, against a running issuer
+// and emulator.
+
+func issuerURL(t *testing.T) string {
+	t.Helper()
+	url := os.Getenv("TEST_ISSUER_URL")
+	if url == "" {
+		t.Fatal("TEST_ISSUER_URL is not set: run these tests through make test, or start livevalet dev --origins 'http://localhost:*' and set it")
+	}
+	return url
+}
+
+// page is the engine's host and application in one.
+type page struct {
+	t       *testing.T
+	session js.Value
+	events  chan js.Value
+	fetch   js.Value
+	nextID  int
+	said    string // the model's words of the turn under way
+}
+
+// open starts a session as web/src/worker.ts does.
+func openPage(t *testing.T, tokenPath string) *page {
+	t.Helper()
+	p := &page{t: t, events: make(chan js.Value, 10_000)}
+	p.fetch = js.Global().Call("eval", `async (url, body, signal) => {
+		const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+		return { status: answer.status, body: await answer.text(), base: answer.url, retryAfter: answer.headers.get("Retry-After") };
+	}`)
+	host := newObject()
+	var funcs []js.Func
+	set := func(name string, f func(args []js.Value) any) {
+		fn := js.FuncOf(func(_ js.Value, args []js.Value) any { return f(args) })
+		funcs = append(funcs, fn)
+		host.Set(name, fn)
+	}
+	set("token", func(args []js.Value) any {
+		request := args[0]
+		if url := request.Get("url"); url.Type() == js.TypeString {
+			return p.fetch.Invoke(url, object("leaseId", request.Get("leaseId"), "reason", request.Get("reason")), args[1])
+		}
+		return p.fetch.Invoke(issuerURL(t)+tokenPath, object("profile", request.Get("profile")), args[1])
+	})
+	set("release", func(args []js.Value) any { return nil })
+	set("emit", func(args []js.Value) any { p.events <- args[0]; return nil })
+	p.session = open(object("profile", "default", "setup", newObject()), host)
+	t.Cleanup(func() {
+		p.session.Call("close")
+		p.want("closed")
+		for _, f := range funcs {
+			f.Release()
+		}
+	})
+	return p
+}
+
+// want waits for an event of the given type and returns it. Anything that leaks
+// a credential on the way is an error.
+func (p *page) want(kind string) js.Value {
+	p.t.Helper()
+	for {
+		select {
+		case e := <-p.events:
+			text := js.Global().Get("JSON").Call("stringify", e).String()
+			if strings.Contains(text, "auth_tokens/") || strings.Contains(text, "newHandle") {
+				p.t.Errorf("an event shows a secret: %.200s", text)
+			}
+			if kind == e.Get("type").String() {
+				return e
+			}
+			if e.Get("type").String() == "closed" {
+				p.t.Fatalf("the session ended while waiting for %s: %s", kind, text)
+			}
+			if strings.Contains(text, "outputTranscription") {
+				p.said += e.Get("message").Get("serverContent").Get("outputTranscription").Get("text").String()
+			}
+		case <-time.After(20 * time.Second):
+			p.t.Fatalf("no %s event came", kind)
+		}
+	}
+}
+
+func (p *page) wantState(state string) {
+	p.t.Helper()
+	for p.want("status").Get("state").String() != state {
+	}
+}
+
+// say sends text and returns the model's answer.
+func (p *page) say(text string) string {
+	p.t.Helper()
+	p.said = ""
+	p.nextID++
+	p.session.Call("send", p.nextID, object("realtimeInput", object("text", text)))
+	sent := p.want("sent")
+	if sent.Get("id").Int() != p.nextID || sent.Get("failure").Truthy() {
+		p.t.Fatalf("sent %s", js.Global().Get("JSON").Call("stringify", sent))
+	}
+	for {
+		content := p.want("message").Get("message").Get("serverContent")
+		if content.Truthy() && content.Get("outputTranscription").Truthy() {
+			p.said += content.Get("outputTranscription").Get("text").String()
+		}
+		if content.Truthy() && content.Get("turnComplete").Truthy() {
+			return p.said
+		}
+	}
+}
+
+// fault asks the emulator for one, on every open session.
+func (p *page) fault(kind string) {
+	p.t.Helper()
+	done := make(chan struct{})
+	then := js.FuncOf(func(_ js.Value, args []js.Value) any {
+		if status := args[0].Get("status").Int(); status != 200 {
+			p.t.Errorf("fault %s: status %d %s", kind, status, args[0].Get("body"))
+		}
+		close(done)
+		return nil
+	})
+	defer then.Release()
+	p.fetch.Invoke(issuerURL(p.t)+"/__emulator/fault", object("kind", kind, "session", "*", "timeLeft", "5s")).Call("then", then)
+	<-done
+}
+
+func TestAConversationSurvivesWhatEndsItsConnections(t *testing.T) {
+	p := openPage(t, "/v1/token")
+	p.wantState("live")
+	if answer := p.say("my name is Ada"); !strings.Contains(answer, "Ada") {
+		t.Errorf("the model answers %q", answer)
+	}
+	for _, end := range []struct{ fault, rung string }{
+		{"goaway", "handle"},
+		{"drop", "handle"},
+		{"expire-token", "token"},
+	} {
+		p.fault(end.fault)
+		resumed := p.want("resumed")
+		if rung := resumed.Get("rung").String(); rung != end.rung || resumed.Get("restored").String() != "full" {
+			t.Errorf("after %s: resumed by %s, restored %s", end.fault, rung, resumed.Get("restored"))
+		}
+		if answer := p.say("what is my name?"); !strings.Contains(answer, "Ada") {
+			t.Errorf("after %s the model answers %q", end.fault, answer)
+		}
+	}
+}
+
+func TestAnIssuerThatSaysNoEndsTheSessionWithItsCode(t *testing.T) {
+	p := openPage(t, "/v1/nowhere")
+	failure := p.want("closed").Get("failure")
+	if failure.Get("phase").String() != "token" || failure.Get("retryable").Bool() {
+		t.Errorf("failure %s", js.Global().Get("JSON").Call("stringify", failure))
+	}
+	p.events <- object("type", "closed") // for the cleanup
+}
+
+func TestInputThatIsNoClientMessageIsRefused(t *testing.T) {
+	p := openPage(t, "/v1/token")
+	p.session.Call("send", 7, object("setup", newObject()))
+	if code := p.want("sent").Get("failure").Get("code").String(); code != "invalid_request" {
+		t.Errorf("code %s", code)
+	}
+}

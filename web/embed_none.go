@@ -1,0 +1,7 @@
+//go:build !bundle
+
+package web
+
+import "io/fs"
+
+func dist() (fs.FS, bool) { return nil, false }

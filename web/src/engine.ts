@@ -1,0 +1,102 @@
+// The seam between the Go engine (wasm/main_js.go) and TypeScript. Both sides
+// of it run on the same thread: in the Worker, or on the page with
+// `worker: false`. Durations are milliseconds; a duration the engine does not
+// know is absent. Nothing here carries a token or a lease id, except
+// TokenRequest, which needs them to ask the issuer.
+
+/** Called by the Go module, once, when it can take sessions. */
+export type Announce = (engine: Engine) => void;
+
+/** What the Go module exports. Every call returns at once. */
+export interface Engine {
+  /** Starts a session. It reports through host.emit and ends with one "closed" event. */
+  open(options: OpenOptions, host: Host): EngineSession;
+}
+
+export interface OpenOptions {
+  profile: string;
+  /** Wanted model; absent: the grant's. */
+  model?: string;
+  /** BidiGenerateContentSetup in wire form, without model and sessionResumption.handle. */
+  setup: Record<string, unknown>;
+}
+
+export interface EngineSession {
+  /**
+   * Queues one client message: an object with exactly one of clientContent,
+   * realtimeInput, toolResponse. Answered by one "sent" event with the same id.
+   */
+  send(id: number, message: Record<string, unknown>): void;
+  /** The page woke up (online, visible, pageshow): ends any wait for a retry. */
+  wake(): void;
+  /** Ends the session. Safe to call at any time, any number of times. */
+  close(): void;
+}
+
+/** What a session needs from its surroundings. */
+export interface Host {
+  /**
+   * Fetches a grant. Resolves with a Reply for every HTTP status and every
+   * grant a page's own function returned; rejects only if nothing came back.
+   */
+  token(request: TokenRequest, signal: AbortSignal): Promise<TokenReply>;
+  /** Tells the issuer that a lease ended. Nobody waits for it. */
+  release(url: string, leaseId: string): void;
+  /** Delivers events in order. Never called from inside open, send, wake or close. */
+  emit(event: EngineEvent): void;
+}
+
+export interface TokenRequest {
+  reason: "start" | "renew" | "refused";
+  profile: string;
+  /** Absolute URL to renew at; absent: the page's token endpoint. */
+  url?: string;
+  leaseId?: string;
+  /** Only when the grant's lock is "full". */
+  handle?: string;
+}
+
+export type TokenReply = (
+  /** What the page's own token function returned. */
+  | { grant: unknown; base: string }
+  /** An HTTP answer; body is its text, base its final URL, for relative URLs in it. */
+  | { status: number; body: string; base: string; retryAfter: string | null }
+) & {
+  /** Milliseconds by which the page asked before the engine did. */
+  age?: number;
+};
+
+export type SessionState = "connecting" | "live" | "waiting" | "closed";
+
+/** The wire form of a LiveValetError. */
+export interface Failure {
+  code: string;
+  phase: "token" | "dial" | "setup" | "live" | "close";
+  message: string;
+  retryable: boolean;
+  closeCode?: number;
+  reason?: string;
+}
+
+export type EngineEvent =
+  /** cause says why: "start", "goaway", "cut", "token", "renew", "retry", … */
+  | { type: "status"; state: SessionState; cause: string; retryIn?: number }
+  /** A server message as it came, except that sessionResumptionUpdate.newHandle is gone. */
+  | { type: "message"; message: Record<string, unknown> }
+  | { type: "sent"; id: number; failure?: Failure }
+  | { type: "goaway"; timeLeft: number }
+  /** A token was received (action "received") or opened a connection ("opened"). */
+  | {
+      type: "token"; action: "received" | "opened"; profile: string; model: string; lock: string;
+      expiresIn: number; renewIn?: number;
+      /** Upper bound of a connection's life as the issuer told it. */
+      connectionFor?: number;
+    }
+  | {
+      type: "resumed"; rung: "handle" | "token" | "restart"; restored: "full" | "transcript" | "none";
+      replayed: number; uncertain: number; lostAudioMs: number; gapMs: number; cause: string;
+    }
+  /** Audio evicted from the ring before it could be sent. */
+  | { type: "dropped"; ms: number }
+  /** The last event. failure is absent after close(). */
+  | { type: "closed"; failure?: Failure };

@@ -1,0 +1,18 @@
+// What the build injects, and what the Go toolchain's glue defines.
+
+/** File names of this build, beside livevalet.js. */
+declare const __WASM_FILE__: string;
+declare const __WORKER_FILE__: string;
+
+/** wasm_exec.js of the toolchain that built the wasm: defines globalThis.Go. */
+declare module "wasm_exec.js" {}
+
+declare class Go {
+  importObject: WebAssembly.Imports;
+  /** Resolves when the program has ended. */
+  run(instance: WebAssembly.Instance): Promise<void>;
+  /** The one way from JavaScript back into a running program. */
+  _resume(): void;
+}
+
+declare var livevaletAnnounce: import("./engine").Announce | undefined;

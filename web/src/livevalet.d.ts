@@ -1,0 +1,486 @@
+// The public API of /livevalet.js. Durations are milliseconds unless a name or
+// a comment says otherwise; a duration that nobody knows is absent.
+//
+// The types of configuration, input and server messages follow the wire. Their
+// enumerations are open strings, so a value that the service adds tomorrow is
+// not an error today.
+
+/** A string, with suggestions. */
+export type Open<T extends string> = T | (string & {});
+
+// ---- connecting ----------------------------------------------------------
+
+/**
+ * Opens a conversation and resolves when the service has accepted its setup.
+ * It always settles: with a live {@link Session}, or with a {@link LiveValetError}.
+ * Events that arrived meanwhile are delivered right after it resolves, in order.
+ */
+export function connect(options?: ConnectOptions): Promise<Session>;
+
+/**
+ * Loads and compiles the engine and starts a Worker, which the next `connect`
+ * takes. Asks for no token. Call it when the visitor is likely to talk soon.
+ * Ignoring the promise is safe; a failed preload is tried again by `connect`.
+ */
+export function preload(): Promise<void>;
+
+export interface ConnectOptions {
+  /**
+   * Where tokens come from; default `"/v1/token"`. URLs resolve against
+   * `document.baseURI`. A function is called on the page for every token.
+   */
+  token?: string | URL | TokenEndpoint | ((need: TokenNeed) => Promise<Grant>);
+  /** The issuer's profile; default `"default"`. */
+  profile?: string;
+  /** Wanted model, with or without `models/`; default: the profile's. */
+  model?: string;
+  /** As in `@google/genai`. What the profile locks wins. */
+  config?: LiveConnectConfig;
+  callbacks?: Callbacks;
+  /** Gives up connecting. Has no effect once `connect` has settled. */
+  signal?: AbortSignal;
+  /**
+   * Run the engine in a Worker of its own; default true. Without one, a busy
+   * page delays the conversation. Browsers start Workers only from the page's
+   * own origin, so serve the bundle there.
+   */
+  worker?: boolean;
+}
+
+/** As in `@google/genai`; the conversation outlives its sockets. */
+export interface Callbacks {
+  /** Once, when the conversation is live, before `connect` resolves. */
+  onopen?: (() => void) | null;
+  onmessage?(message: LiveServerMessage): void;
+  /** Once at most, before `onclose`; `error` is a {@link LiveValetError}. */
+  onerror?: ((event: ErrorEvent) => void) | null;
+  /** Once, at the conversation's end, also when it never became live. */
+  onclose?: ((event: CloseEvent) => void) | null;
+}
+
+export interface TokenEndpoint {
+  url: string | URL;
+  /** Default `"same-origin"`. */
+  credentials?: RequestCredentials;
+  /** The application's own name for this conversation; the issuer's audit keeps it. */
+  clientReference?: string;
+  /** A function is called, on the page, for every request. */
+  headers?: Record<string, string> | (() => Promise<Record<string, string>>);
+}
+
+export interface TokenNeed {
+  /** A first token; a fresh one for the same lease; one in place of a refused one. */
+  reason: "start" | "renew" | "refused";
+  profile: string;
+  leaseId?: string;
+  /** Only when the grant's lock is `"full"`: mint it into the token. A secret. */
+  handle?: string;
+  signal: AbortSignal;
+}
+
+/**
+ * The issuer's answer to a request for a token. Durations are seconds from the
+ * moment of the answer; relative URLs resolve against `document.baseURI`. A
+ * token function that throws is called again after a while, unless it throws a
+ * {@link LiveValetError} that is not retryable: that ends the conversation.
+ */
+export interface Grant {
+  token: string;
+  websocketUrl: string;
+  [field: string]: unknown;
+}
+
+// ---- the conversation ----------------------------------------------------
+
+export type SessionState = "connecting" | "live" | "waiting" | "closed";
+
+/**
+ * One conversation. It survives the end of its connections and tokens.
+ *
+ * The `send…` methods throw a {@link LiveValetError} (`invalid_request`) for an
+ * argument that cannot be sent. Their promises resolve when the message was
+ * handed to an open socket and reject when that will never be. Ignoring a
+ * promise is safe: it raises no `unhandledrejection`.
+ */
+export class Session extends EventTarget {
+  private constructor();
+
+  readonly state: SessionState;
+
+  /** Ordered turns; interrupts a running answer. `turnComplete` defaults to true: answer now. */
+  sendClientContent(content?: ClientContent): Promise<void>;
+  /** Streamed input, exactly one kind per call. Sound that waits too long is dropped: event `dropped`. */
+  sendRealtimeInput(input: RealtimeInput): Promise<void>;
+  /** Answers function calls, by their ids. */
+  sendToolResponse(response: ToolResponse): Promise<void>;
+
+  /** Ends the conversation; any number of calls. Resolves when it has ended, within 3 s, and never rejects. */
+  close(): Promise<void>;
+
+  addEventListener<K extends keyof SessionEventMap>(
+    type: K,
+    listener: ((event: SessionEventMap[K]) => void) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+export interface SessionEventMap {
+  status: CustomEvent<StatusDetail>;
+  message: CustomEvent<LiveServerMessage>;
+  resumed: CustomEvent<ResumedDetail>;
+  goaway: CustomEvent<GoAwayDetail>;
+  token: CustomEvent<TokenDetail>;
+  dropped: CustomEvent<DroppedDetail>;
+  closed: CustomEvent<ClosedDetail>;
+}
+
+export interface StatusDetail {
+  state: SessionState;
+  /** Why: `"start"`, `"goaway"`, `"cut"`, `"token"`, `"renew"`, `"retry"`, … */
+  cause: string;
+  /** In state `"waiting"`: time until the next attempt. */
+  retryIn?: number;
+}
+
+/** The service will end this connection soon. The conversation moves to another one by itself. */
+export interface GoAwayDetail {
+  timeLeft: number;
+}
+
+/** A token was received, or opened a connection. */
+export interface TokenDetail {
+  action: "received" | "opened";
+  profile: string;
+  model: string;
+  lock: string;
+  /** Time until the service refuses the token. */
+  expiresIn: number;
+  /** Time until a fresh token is fetched. */
+  renewIn?: number;
+  /** Longest life of a connection, as the issuer told it. */
+  connectionFor?: number;
+}
+
+/** The conversation goes on over a new connection. */
+export interface ResumedDetail {
+  /** What it took: the same token, a new token, or a new session of the service. */
+  rung: "handle" | "token" | "restart";
+  /** What the model remembers of the conversation. */
+  restored: "full" | "transcript" | "none";
+  /** Messages sent again. */
+  replayed: number;
+  /** Messages of which nobody knows whether they arrived. */
+  uncertain: number;
+  lostAudioMs: number;
+  /** From the end of the old connection until the new one was live. */
+  gapMs: number;
+  cause: string;
+}
+
+/** Sound that gave way to newer sound before it could be sent. */
+export interface DroppedDetail {
+  ms: number;
+}
+
+/** `error` is absent after {@link Session.close}. */
+export interface ClosedDetail {
+  error?: LiveValetError;
+}
+
+// ---- errors --------------------------------------------------------------
+
+/** How far the conversation, or its newest connection, had come. */
+export type Phase = "token" | "dial" | "setup" | "live" | "close";
+
+export interface LiveValetErrorInit {
+  code: ErrorCode;
+  phase: Phase;
+  message: string;
+  retryable: boolean;
+  closeCode?: number;
+  reason?: string;
+}
+
+/** The issuer's codes pass through; the suggested ones arise on the page or at the service. */
+export type ErrorCode = Open<
+  | "aborted"
+  | "config_refused"
+  | "crashed"
+  | "invalid_request"
+  | "locked"
+  | "model_unavailable"
+  | "network"
+  | "protocol"
+  | "quota"
+  | "region_unsupported"
+  | "timeout"
+>;
+
+/** Why something did not happen. `message` says what to do; no field holds a secret. */
+export class LiveValetError extends Error {
+  constructor(init: LiveValetErrorInit);
+  /** For programs. */
+  readonly code: ErrorCode;
+  readonly phase: Phase;
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean;
+  /** The socket's close code, if a socket was involved. */
+  readonly closeCode?: number;
+  /** The socket's close reason, or the issuer's detail. */
+  readonly reason?: string;
+}
+
+// ---- configuration -------------------------------------------------------
+
+/** The configuration of a Live session, as in `@google/genai`. */
+export interface LiveConnectConfig {
+  /** Exactly one. */
+  responseModalities?: Open<"AUDIO" | "TEXT">[];
+  temperature?: number;
+  topP?: number;
+  topK?: number;
+  maxOutputTokens?: number;
+  seed?: number;
+  mediaResolution?: Open<"MEDIA_RESOLUTION_LOW" | "MEDIA_RESOLUTION_MEDIUM" | "MEDIA_RESOLUTION_HIGH">;
+  speechConfig?: SpeechConfig;
+  thinkingConfig?: ThinkingConfig;
+  enableAffectiveDialog?: boolean;
+  translationConfig?: TranslationConfig;
+  /** A string becomes a content of the user. Text only. */
+  systemInstruction?: ContentUnion;
+  tools?: Tool[];
+  /** Resumption is always on and the newest handle is kept for you, so a handle here is refused. */
+  sessionResumption?: object;
+  /** `{}` switches the transcription of the user's speech on. */
+  inputAudioTranscription?: AudioTranscriptionConfig;
+  /** `{}` switches the transcription of the model's speech on. */
+  outputAudioTranscription?: AudioTranscriptionConfig;
+  realtimeInputConfig?: RealtimeInputConfig;
+  contextWindowCompression?: ContextWindowCompressionConfig;
+  proactivity?: { proactiveAudio?: boolean };
+  avatarConfig?: object;
+  safetySettings?: { category?: string; threshold?: string }[];
+  labels?: Record<string, string>;
+  /** After the setup the service first reads `sendClientContent` up to `turnComplete`, without answering. */
+  historyConfig?: { initialHistoryInClientContent?: boolean };
+  /** @deprecated Set its fields here. A field set in both places is refused. */
+  generationConfig?: object;
+}
+
+export interface SpeechConfig {
+  /** BCP 47. */
+  languageCode?: string;
+  voiceConfig?: { prebuiltVoiceConfig?: { voiceName?: string }; replicatedVoiceConfig?: object };
+}
+
+export interface ThinkingConfig {
+  includeThoughts?: boolean;
+  /** Tokens. */
+  thinkingBudget?: number;
+  thinkingLevel?: Open<"MINIMAL" | "LOW" | "MEDIUM" | "HIGH">;
+}
+
+export interface TranslationConfig {
+  targetLanguageCode?: string;
+  echoTargetLanguage?: boolean;
+}
+
+export interface AudioTranscriptionConfig {
+  languageCodes?: string[];
+  customVocabulary?: string[];
+  mode?: Open<"VERBATIM" | "SMART">;
+  diarization?: boolean;
+  wordTimestamp?: boolean;
+}
+
+export interface RealtimeInputConfig {
+  automaticActivityDetection?: {
+    /** True: send `activityStart` and `activityEnd` yourself. */
+    disabled?: boolean;
+    startOfSpeechSensitivity?: Open<"START_SENSITIVITY_HIGH" | "START_SENSITIVITY_LOW">;
+    endOfSpeechSensitivity?: Open<"END_SENSITIVITY_HIGH" | "END_SENSITIVITY_LOW">;
+    prefixPaddingMs?: number;
+    silenceDurationMs?: number;
+  };
+  activityHandling?: Open<"START_OF_ACTIVITY_INTERRUPTS" | "NO_INTERRUPTION">;
+  turnCoverage?: Open<
+    | "TURN_INCLUDES_ONLY_ACTIVITY"
+    | "TURN_INCLUDES_ALL_INPUT"
+    | "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"
+  >;
+}
+
+export interface ContextWindowCompressionConfig {
+  /** Tokens, as a decimal string. */
+  triggerTokens?: string;
+  slidingWindow?: { targetTokens?: string };
+}
+
+export interface Tool {
+  functionDeclarations?: FunctionDeclaration[];
+  googleSearch?: object;
+  codeExecution?: object;
+  urlContext?: object;
+  googleMaps?: object;
+  fileSearch?: object;
+  computerUse?: object;
+  googleSearchRetrieval?: object;
+  mcpServers?: object[];
+}
+
+export interface FunctionDeclaration {
+  name?: string;
+  description?: string;
+  /** A schema of the service, or a JSON schema that it can express. */
+  parameters?: object;
+  /** Any JSON schema, passed as it is. */
+  parametersJsonSchema?: unknown;
+  response?: object;
+  responseJsonSchema?: unknown;
+  behavior?: Open<"BLOCKING" | "NON_BLOCKING">;
+}
+
+// ---- input ---------------------------------------------------------------
+
+/** `data` is base64. */
+export interface Blob {
+  mimeType?: string;
+  data?: string;
+}
+
+export interface Part {
+  text?: string;
+  thought?: boolean;
+  thoughtSignature?: string;
+  inlineData?: Blob;
+  fileData?: object;
+  videoMetadata?: object;
+  functionCall?: FunctionCall;
+  functionResponse?: FunctionResponse;
+  executableCode?: object;
+  codeExecutionResult?: object;
+}
+
+export interface Content {
+  role?: Open<"user" | "model">;
+  parts?: Part[];
+}
+
+export type PartUnion = Part | string;
+/** Parts make one content of the user. */
+export type ContentUnion = Content | PartUnion | PartUnion[];
+
+export interface ClientContent {
+  turns?: ContentUnion | Content[];
+  /** Default true. */
+  turnComplete?: boolean;
+}
+
+export interface RealtimeInput {
+  /** 16-bit little endian mono PCM, `audio/pcm;rate=16000`, 20 to 40 ms. */
+  audio?: Blob;
+  /** A JPEG frame, `image/jpeg`, at most one a second. */
+  video?: Blob;
+  text?: string;
+  /** Only without automatic activity detection. */
+  activityStart?: object;
+  activityEnd?: object;
+  /** True, and only with automatic activity detection: the microphone is off for a while. */
+  audioStreamEnd?: boolean;
+  /** @deprecated Sent as `audio` or `video`, by its type. */
+  media?: Blob;
+}
+
+export interface ToolResponse {
+  functionResponses: FunctionResponse | FunctionResponse[];
+}
+
+export interface FunctionResponse {
+  /** The id of the call. */
+  id?: string;
+  name?: string;
+  /** Usually with a key `output` or `error`. */
+  response?: Record<string, unknown>;
+  scheduling?: Open<"INTERRUPT" | "WHEN_IDLE" | "SILENT">;
+  /** More answers to the same call follow. */
+  willContinue?: boolean;
+  parts?: object[];
+}
+
+// ---- server messages -----------------------------------------------------
+
+/**
+ * A message of the service as it came, fields not listed here included, except
+ * that `sessionResumptionUpdate.newHandle` is taken out: it is a secret.
+ */
+export interface LiveServerMessage {
+  /** The model's text parts without thoughts, joined; absent if there is none. */
+  readonly text: string | undefined;
+  /** The model's inline data, joined, as base64; absent if there is none. */
+  readonly data: string | undefined;
+  setupComplete?: object;
+  serverContent?: LiveServerContent;
+  toolCall?: { functionCalls?: FunctionCall[] };
+  /** The user interrupted: do not answer these calls. */
+  toolCallCancellation?: { ids?: string[] };
+  /** `timeLeft` as the wire has it, such as `"50s"`. */
+  goAway?: { timeLeft?: string };
+  sessionResumptionUpdate?: { resumable?: boolean };
+  voiceActivity?: object;
+  voiceActivityDetectionSignal?: object;
+  usageMetadata?: UsageMetadata;
+}
+
+/** Counts of tokens. */
+export interface UsageMetadata {
+  promptTokenCount?: number;
+  cachedContentTokenCount?: number;
+  responseTokenCount?: number;
+  toolUsePromptTokenCount?: number;
+  thoughtsTokenCount?: number;
+  totalTokenCount?: number;
+  promptTokensDetails?: ModalityTokenCount[];
+  cacheTokensDetails?: ModalityTokenCount[];
+  responseTokensDetails?: ModalityTokenCount[];
+  toolUsePromptTokensDetails?: ModalityTokenCount[];
+}
+
+export interface ModalityTokenCount {
+  modality?: Open<"TEXT" | "IMAGE" | "VIDEO" | "AUDIO" | "DOCUMENT">;
+  tokenCount?: number;
+}
+
+export interface LiveServerContent {
+  modelTurn?: Content;
+  generationComplete?: boolean;
+  /** The turn is over; sent when its sound should have been played. */
+  turnComplete?: boolean;
+  /** The user interrupted: drop all sound that was not played yet. */
+  interrupted?: boolean;
+  inputTranscription?: Transcription;
+  /** Fragments; join them until `turnComplete`. */
+  outputTranscription?: Transcription;
+  /** Set when the turn ended in an unusual way. */
+  turnCompleteReason?: string;
+  /** The model stays silent and expects more. */
+  waitingForInput?: boolean;
+  groundingMetadata?: object;
+  urlContextMetadata?: object;
+}
+
+export interface Transcription {
+  text?: string;
+  finished?: boolean;
+  languageCode?: string;
+}
+
+export interface FunctionCall {
+  id?: string;
+  name?: string;
+  args?: Record<string, unknown>;
+}

@@ -1,0 +1,41 @@
+// The public API; livevalet.d.ts documents it.
+
+import { toModel, toSetup } from "./convert";
+import { LiveValetError, misuse } from "./errors";
+import { checkOrigin, keepSpare } from "./link";
+import type { ConnectOptions } from "/livevalet.js";
+import { aborted, Session, type Plan } from "./session";
+import { tokenSpec } from "./tokens";
+
+export { LiveValetError, Session };
+
+export async function connect(options: ConnectOptions = {}): Promise<Session> {
+  const plan = prepare(options);
+  if (plan.signal?.aborted) throw aborted("setup");
+  return new Promise((resolve, reject) => {
+    new Session(plan, (session, error) => (error ? reject(error) : resolve(session)));
+  });
+}
+
+export function preload(): Promise<void> {
+  const ready = (async () => {
+    checkOrigin();
+    await keepSpare();
+  })();
+  ready.catch(() => {});
+  return ready;
+}
+
+/** Everything that can be found wrong before anything is opened. */
+function prepare({ token, profile = "default", model, config, callbacks = {}, signal, worker = true }: ConnectOptions): Plan {
+  if (typeof profile !== "string" || profile === "") throw misuse("profile must be a string that is not empty");
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw misuse("signal must be an AbortSignal");
+  if (worker) checkOrigin();
+  return {
+    options: { profile, model: model === undefined ? undefined : toModel(model), setup: toSetup(config) },
+    tokens: tokenSpec(token, document.baseURI),
+    callbacks,
+    signal,
+    worker,
+  };
+}

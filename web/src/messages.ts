@@ -1,0 +1,33 @@
+// What the page and the engine's host tell each other. Both run the same code
+// whether a Worker or a MessageChannel on the page lies between them.
+
+import type { EngineEvent, OpenOptions, TokenReply, TokenRequest } from "./engine";
+import type { Endpoint } from "./tokens";
+
+/** From the page. "engine" comes first, "open" once. */
+export type ToHost =
+  | { type: "engine"; module: WebAssembly.Module }
+  /** Without an endpoint, every token is asked of the page. */
+  | { type: "open"; options: OpenOptions; endpoint?: Endpoint }
+  | { type: "send"; id: number; message: Record<string, unknown> }
+  | { type: "wake" }
+  | { type: "close" }
+  | { type: "token"; id: number; reply: TokenReply }
+  | { type: "no-token"; id: number; message: string };
+
+export type FromHost =
+  /** The engine takes a session. */
+  | { type: "ready" }
+  | { type: "event"; event: EngineEvent }
+  /** Asks the page for a token; answered by "token" or "no-token" unless aborted. */
+  | { type: "token"; id: number; request: TokenRequest }
+  | { type: "abort-token"; id: number }
+  | { type: "release"; url: string; leaseId: string }
+  /** The engine is gone. Nothing follows. */
+  | { type: "crashed"; message: string };
+
+/** The end of a Worker or of a MessageChannel. */
+export interface Port {
+  postMessage(message: unknown): void;
+  onmessage: ((event: MessageEvent) => void) | null;
+}

@@ -1,0 +1,311 @@
+import { toClientContent, toRealtimeInput, toToolResponse } from "./convert";
+import type { EngineEvent, Failure, OpenOptions, SessionState, TokenReply, TokenRequest } from "./engine";
+import { LiveValetError } from "./errors";
+import { takeLink, type Link } from "./link";
+import type * as api from "/livevalet.js";
+import { serverMessage } from "./message";
+import type { FromHost } from "./messages";
+import { discard, isCloneable, release, tokenSource, type TokenSpec } from "./tokens";
+
+/** What connect checked and converted. */
+export interface Plan {
+  options: OpenOptions;
+  tokens: TokenSpec;
+  callbacks: api.Callbacks;
+  worker: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+/** How long close waits for the engine, which itself waits 1 s for the socket. */
+const closeLimit = 3_000;
+
+interface Pending {
+  resolve(): void;
+  reject(error: LiveValetError): void;
+}
+
+export interface Session {
+  addEventListener<K extends keyof api.SessionEventMap>(
+    type: K,
+    listener: ((event: api.SessionEventMap[K]) => void) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+export class Session extends EventTarget {
+  #plan: Plan;
+  #link: Link;
+  #state: SessionState = "connecting";
+  /** Settles connect; gone once it has. */
+  #connecting: ((error?: LiveValetError) => void) | undefined;
+  /** News that waits until the application can listen. */
+  #held: EngineEvent[] | undefined = [];
+  /** The engine was asked for a session. */
+  #opened = false;
+  /** The application knows of the end; the engine may still be closing. */
+  #ended = false;
+  #closed: Promise<void>;
+  #delivered!: () => void;
+  #deadline: ReturnType<typeof setTimeout> | undefined;
+
+  #sends = new Map<number, Pending>();
+  #sent = 0;
+
+  /** The first request for a token, which runs while the engine loads. */
+  #first: TokenInFlight | undefined;
+  #requests = new Map<number, AbortController>();
+
+  /** `settle` is called once: without an error when the session is live. */
+  constructor(plan: Plan, settle: (session: Session, error?: LiveValetError) => void) {
+    super();
+    this.#plan = plan;
+    this.#connecting = (error) => settle(this, error);
+    this.#closed = new Promise((resolve) => (this.#delivered = resolve));
+
+    this.#first = this.#ask({ reason: "start", profile: plan.options.profile });
+    this.#link = takeLink(plan.worker);
+    this.#link.receive = (message) => this.#take(message);
+    this.#link.ready.then(
+      () => this.#open(),
+      (error) => this.#over(error),
+    );
+
+    plan.signal?.addEventListener("abort", this.#abort);
+    addEventListener("online", this.#wake);
+    addEventListener("pageshow", this.#wake);
+    document.addEventListener("visibilitychange", this.#wake);
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  sendClientContent(content?: api.ClientContent): Promise<void> {
+    return this.#send(toClientContent(content));
+  }
+
+  sendRealtimeInput(input: api.RealtimeInput): Promise<void> {
+    return this.#send(toRealtimeInput(input));
+  }
+
+  sendToolResponse(response: api.ToolResponse): Promise<void> {
+    return this.#send(toToolResponse(response));
+  }
+
+  close(): Promise<void> {
+    this.#hangUp();
+    return this.#closed;
+  }
+
+  #send(message: Record<string, unknown>): Promise<void> {
+    const sent = new Promise<void>((resolve, reject) => {
+      if (this.#ended) return reject(over());
+      const id = ++this.#sent;
+      this.#sends.set(id, { resolve, reject });
+      this.#link.post({ type: "send", id, message });
+    });
+    sent.catch(() => {});
+    return sent;
+  }
+
+  #open(): void {
+    const { options, tokens } = this.#plan;
+    this.#opened = true;
+    this.#link.post({ type: "open", options, endpoint: isCloneable(tokens) ? tokens : undefined });
+  }
+
+  #wake = (): void => {
+    if (this.#opened && document.visibilityState === "visible") this.#link.post({ type: "wake" });
+  };
+
+  // ---- from the host -------------------------------------------------------
+
+  #take(message: FromHost): void {
+    switch (message.type) {
+      case "event":
+        return this.#news(message.event);
+      case "token":
+        return void this.#fetchToken(message.id, message.request);
+      case "abort-token":
+        return this.#requests.get(message.id)?.abort();
+      case "release":
+        return void release(this.#plan.tokens, message.url, message.leaseId);
+      case "crashed":
+        return this.#over({
+          code: "crashed",
+          phase: this.#connecting ? "setup" : "live",
+          message: `the engine crashed (${message.message}): connect again`,
+          retryable: true,
+        });
+    }
+  }
+
+  #news(event: EngineEvent): void {
+    if (event.type === "closed") return this.#over(event.failure);
+    if (event.type === "sent") return this.#settleSend(event.id, event.failure);
+    if (this.#ended) return;
+    if (event.type === "status") this.#state = event.state;
+    this.#emit(event);
+    if (this.#state === "live" && this.#connecting) this.#live();
+  }
+
+  #settleSend(id: number, failure?: Failure): void {
+    const pending = this.#sends.get(id);
+    this.#sends.delete(id);
+    if (failure) pending?.reject(new LiveValetError(failure));
+    else pending?.resolve();
+  }
+
+  async #fetchToken(id: number, request: TokenRequest): Promise<void> {
+    const adopted = request.reason === "start" ? this.#first : undefined;
+    if (adopted) this.#first = undefined;
+    const age = adopted && performance.now() - adopted.asked;
+    const { reply, abort } = adopted ?? this.#ask(request);
+    this.#requests.set(id, abort);
+    try {
+      const answer = await reply;
+      if (abort.signal.aborted) discard(this.#plan.tokens, answer);
+      else this.#link.post({ type: "token", id, reply: { ...answer, age } });
+    } catch (error) {
+      this.#link.post({ type: "no-token", id, message: error instanceof Error ? error.message : String(error) });
+    } finally {
+      this.#requests.delete(id);
+    }
+  }
+
+  #ask(request: TokenRequest): TokenInFlight {
+    const abort = new AbortController();
+    const reply = tokenSource(this.#plan.tokens)(request, abort.signal);
+    reply.catch(() => {});
+    return { reply, abort, asked: performance.now() };
+  }
+
+  // ---- beginning and end ---------------------------------------------------
+
+  #live(): void {
+    guard(() => this.#plan.callbacks.onopen?.());
+    this.#settle();
+    // A task later, whoever awaited connect has attached listeners.
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const event of held) this.#deliver(event);
+    };
+    port2.postMessage(null);
+  }
+
+  #settle(error?: LiveValetError): void {
+    this.#plan.signal?.removeEventListener("abort", this.#abort);
+    this.#connecting?.(error);
+    this.#connecting = undefined;
+  }
+
+  #abort = (): void => {
+    this.#hangUp();
+    this.#end(aborted(this.#opened ? "dial" : "setup"));
+  };
+
+  /** Asks the engine to end, so that socket and lease end with it. */
+  #hangUp(): void {
+    if (this.#deadline !== undefined || this.#ended) return;
+    if (!this.#opened) return this.#dispose();
+    this.#link.post({ type: "close" });
+    this.#deadline = setTimeout(() => this.#over(), closeLimit);
+  }
+
+  /** The engine is done, or beyond hope. */
+  #over(failure?: Failure): void {
+    this.#end(failure);
+    this.#dispose();
+  }
+
+  /** Tells the application, once. */
+  #end(failure?: Failure): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const error = failure && (failure instanceof LiveValetError ? failure : new LiveValetError(failure));
+    for (const pending of this.#sends.values()) pending.reject(error ?? over());
+    this.#sends.clear();
+    if (this.#connecting) {
+      // Nobody can listen any more, but the callbacks hear of the end.
+      this.#held = undefined;
+      this.#settle(error ?? over());
+    }
+    if (this.#state !== "closed") {
+      this.#state = "closed";
+      this.#emit({ type: "status", state: "closed", cause: error ? "failed" : "closed" });
+    }
+    this.#emit({ type: "closed", failure: error });
+  }
+
+  #dispose(): void {
+    clearTimeout(this.#deadline);
+    this.#link.end();
+    for (const abort of this.#requests.values()) abort.abort();
+    this.#first?.abort.abort();
+    this.#first?.reply.then((reply) => discard(this.#plan.tokens, reply), () => {});
+    this.#first = undefined;
+    removeEventListener("online", this.#wake);
+    removeEventListener("pageshow", this.#wake);
+    document.removeEventListener("visibilitychange", this.#wake);
+  }
+
+  // ---- to the application --------------------------------------------------
+
+  #emit(event: EngineEvent): void {
+    if (this.#held) this.#held.push(event);
+    else this.#deliver(event);
+  }
+
+  #deliver({ type, ...detail }: EngineEvent): void {
+    const { callbacks } = this.#plan;
+    if (type === "message") {
+      const message = serverMessage((detail as { message: Record<string, unknown> }).message);
+      guard(() => callbacks.onmessage?.(message));
+      this.dispatchEvent(new CustomEvent(type, { detail: message }));
+    } else if (type === "closed") {
+      const error = (detail as { failure?: LiveValetError }).failure;
+      if (error) guard(() => callbacks.onerror?.(new ErrorEvent("error", { message: error.message, error })));
+      guard(() => callbacks.onclose?.(closeEvent(error)));
+      this.dispatchEvent(new CustomEvent(type, { detail: error ? { error } : {} }));
+      this.#delivered();
+    } else {
+      this.dispatchEvent(new CustomEvent(type, { detail }));
+    }
+  }
+}
+
+interface TokenInFlight {
+  asked: number;
+  reply: Promise<TokenReply>;
+  abort: AbortController;
+}
+
+export function aborted(phase: api.Phase): LiveValetError {
+  return new LiveValetError({ code: "aborted", phase, message: "connect was given up by its signal", retryable: true });
+}
+
+function over(): LiveValetError {
+  return new LiveValetError({ code: "aborted", phase: "close", message: "the session has ended: connect again", retryable: true });
+}
+
+function closeEvent(error: LiveValetError | undefined): CloseEvent {
+  if (!error) return new CloseEvent("close", { code: 1000, wasClean: true });
+  return new CloseEvent("close", { code: error.closeCode ?? 1006, reason: error.reason ?? error.message, wasClean: false });
+}
+
+/** An exception of the application is reported like one of an event listener. */
+function guard(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    reportError(error);
+  }
+}

@@ -1,0 +1,131 @@
+// Stands in for wasm_exec.js: a "Go program" that announces an engine made of
+// TypeScript. What it does is asked for by the profile and by texts that begin
+// with "!", so that nothing but the public API drives it.
+
+import type { Engine, EngineSession, Failure, Host, OpenOptions, TokenReply, TokenRequest } from "../../src/engine";
+
+const failure: Failure = {
+  code: "quota", phase: "setup", message: "the project's quota is used up: try again later", retryable: true,
+  closeCode: 1011, reason: "RESOURCE_EXHAUSTED",
+};
+
+class FakeGo {
+  importObject = {};
+  #end!: () => void;
+  #ended = new Promise<void>((resolve) => (this.#end = resolve));
+
+  run(): Promise<void> {
+    const engine: Engine = { open: (options, host) => open(options, host, this.#end) };
+    setTimeout(() => globalThis.livevaletAnnounce!(engine));
+    return this.#ended;
+  }
+
+  _resume(): void {}
+}
+
+function open(options: OpenOptions, host: Host, exit: () => void): EngineSession {
+  if (options.profile === "throw") throw new Error("open threw");
+  const abort = new AbortController();
+  let closed = false;
+
+  const ask = (request: TokenRequest) => host.token(request, abort.signal);
+  const say = (message: Record<string, unknown>) => host.emit({ type: "message", message });
+  const content = (serverContent: object) => say({ serverContent });
+
+  function end(failure?: Failure): void {
+    if (closed) return;
+    closed = true;
+    abort.abort();
+    host.emit({ type: "status", state: "closed", cause: failure ? "failed" : "closed" });
+    host.emit({ type: "closed", failure });
+  }
+
+  async function begin(): Promise<void> {
+    host.emit({ type: "status", state: "connecting", cause: "start" });
+    if (options.profile === "silent") return;
+    let reply: TokenReply;
+    try {
+      reply = await ask({ reason: "start", profile: options.profile });
+    } catch (error) {
+      return end({ code: "network", phase: "token", message: String(error), retryable: true });
+    }
+    if (options.profile === "refused") return end(failure);
+    host.emit({
+      type: "token", action: "received", profile: options.profile, model: options.model ?? "models/fake-live", lock: "masked",
+      expiresIn: 720_000, renewIn: 540_000, connectionFor: 600_000,
+    });
+    host.emit({
+      type: "token", action: "opened", profile: options.profile, model: options.model ?? "models/fake-live", lock: "masked",
+      expiresIn: 720_000, renewIn: 540_000, connectionFor: 600_000,
+    });
+    host.emit({ type: "status", state: "live", cause: "start" });
+    say({ setupComplete: {}, opened: { ...options }, reply });
+  }
+
+  const commands: Record<string, () => void> = {
+    "!throw": () => {
+      throw new Error("send threw");
+    },
+    "!exit": () => exit(),
+    "!fail": () => end(failure),
+    "!renew": () =>
+      void ask({ reason: "renew", profile: options.profile, url: new URL("/token/renew", self.location.origin).href, leaseId: "lease-1" }).then(
+        (reply) => say({ reply }),
+        (error) => say({ failed: String(error) }),
+      ),
+    "!refused": () =>
+      void ask({ reason: "refused", profile: options.profile }).then(
+        (reply) => say({ reply }),
+        (error) => say({ failed: String(error) }),
+      ),
+    "!stop asking": () => abort.abort(),
+    "!release": () => host.release(new URL("/token/release", self.location.origin).href, "lease-1"),
+    "!goaway": () => host.emit({ type: "goaway", timeLeft: 10_000 }),
+    "!interrupt": () => content({ interrupted: true }),
+    "!drop": () => host.emit({ type: "dropped", ms: 340 }),
+    "!resume": () => {
+      host.emit({ type: "status", state: "connecting", cause: "cut" });
+      host.emit({ type: "status", state: "live", cause: "cut" });
+      host.emit({
+        type: "resumed", rung: "handle", restored: "full", replayed: 0, uncertain: 0, lostAudioMs: 0, gapMs: 84, cause: "cut",
+      });
+    },
+    "!wait": () => host.emit({ type: "status", state: "waiting", cause: "retry", retryIn: 2_000 }),
+  };
+
+  /** A turn of the model: two fragments of caption and 300 ms of sound. */
+  function answer(text: string): void {
+    content({ outputTranscription: { text: `You said: ` } });
+    content({ modelTurn: { parts: [{ inlineData: { mimeType: "audio/pcm;rate=24000", data: tone(300) } }] } });
+    content({ outputTranscription: { text } });
+    content({ generationComplete: true });
+    content({ turnComplete: true });
+  }
+
+  setTimeout(() => void begin());
+  return {
+    send(id, message) {
+      const text = (message.realtimeInput as { text?: string } | undefined)?.text;
+      if (text === "!throw") commands[text]!();
+      setTimeout(() => {
+        if (text === "!hold" || closed) return;
+        if (text === "!refuse") return host.emit({ type: "sent", id, failure });
+        host.emit({ type: "sent", id });
+        say({ echo: message });
+        if (text !== undefined && Object.hasOwn(commands, text)) commands[text]!();
+        else if (text !== undefined) answer(text);
+      });
+    },
+    wake: () => setTimeout(() => say({ woken: true })),
+    close: () => {
+      if (options.profile !== "deaf") setTimeout(() => end());
+    },
+  };
+}
+
+function tone(ms: number): string {
+  const samples = new Int16Array(24 * ms).map((_, i) => 9_000 * Math.sin((2 * Math.PI * 440 * i) / 24_000));
+  return btoa(String.fromCharCode(...new Uint8Array(samples.buffer)));
+}
+
+Object.assign(globalThis, { Go: FakeGo });

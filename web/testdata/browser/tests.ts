@@ -1,0 +1,6 @@
+import "./convert";
+import "./message";
+import "./tokens";
+import "./api";
+
+export { names, run } from "./harness";
