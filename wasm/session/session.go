@@ -54,7 +54,7 @@ const (
 	closeWait = time.Second
 	// steady is how long a connection must have been live for the next failure
 	// to count as the first.
-	steady = 10 * time.Second
+	steady = 5 * time.Second
 	// A session that was live gives up after this many failures in a row that
 	// took at least this long: a tunnel or a lift must not end a conversation.
 	maxFailures = 10

@@ -1,0 +1,66 @@
+package authn
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func hashOf(key string) string {
+	h := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(h[:])
+}
+
+func TestABearerKey(t *testing.T) {
+	keys, err := ParseAPIKeys(strings.NewReader("# servers\n\nshop:" + hashOf("first") + "\r\n desk : " + strings.ToUpper(hashOf("second")) + "\nshop:" + hashOf("third")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		header string
+		caller string
+		err    error
+	}{
+		"that is listed names its caller":         {"Bearer first", "key:shop", nil},
+		"may have its scheme in any case":         {"bearer second", "key:desk", nil},
+		"that replaces another names the same":    {"Bearer third", "key:shop", nil},
+		"that is not listed is refused":           {"Bearer fourth", "", ErrBadCredential},
+		"that is a hash of the file is refused":   {"Bearer " + hashOf("first"), "", ErrBadCredential},
+		"that is missing is asked for":            {"", "", ErrNoCredential},
+		"that is empty is asked for":              {"Bearer ", "", ErrNoCredential},
+		"under another scheme is no key to us":    {"Basic first", "", ErrNoCredential},
+		"without a scheme is no key to us either": {"first", "", ErrNoCredential},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest("POST", "/v1/token", nil)
+			if c.header != "" {
+				r.Header.Set("Authorization", c.header)
+			}
+			caller, err := keys.Authenticate(r)
+			if caller.ID != c.caller || !errors.Is(err, c.err) {
+				t.Errorf("caller %q, error %v", caller.ID, err)
+			}
+		})
+	}
+}
+
+func TestABadFileIsRefusedByLineAndNotQuoted(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"without any key":      {"# none\n", "no key"},
+		"with a key in clear":  {"a:" + hashOf("x") + "\nshop:CANARY-key", "line 2"},
+		"with a short hash":    {"shop:abcd", "line 1"},
+		"without a name":       {":" + hashOf("x"), "line 1"},
+		"with a name alone":    {"CANARY-key", "line 1"},
+		"with too long a line": {strings.Repeat("x", 1<<20), "too long"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseAPIKeys(strings.NewReader(c.text))
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "CANARY") {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}

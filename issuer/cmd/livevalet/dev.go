@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/livevalet/livevalet/issuer"
+	"github.com/livevalet/livevalet/issuer/authn"
+	"github.com/livevalet/livevalet/issuer/emulator"
+	"github.com/livevalet/livevalet/issuer/site"
+	"github.com/livevalet/livevalet/issuer/upstream"
+	"github.com/livevalet/livevalet/wasm/live"
+	"github.com/livevalet/livevalet/web"
+)
+
+// emulatorKey is what dev mints with when there is no key.
+const emulatorKey = "emulator-dev"
+
+type devCommand struct {
+	Listen string   `placeholder:"HOST:PORT" help:"Where to listen (127.0.0.1:8080)."`
+	Host   []string `help:"Another name under which pages reach this server."`
+	Origin []string `help:"Origin of another site's pages that may ask for tokens, such as http://localhost:*."`
+	Expose bool     `name:"expose-dev-to-the-network-anyone-can-mint" help:"Listen on an address that other machines reach, although everybody there can then mint tokens. Name yours with --host, too."`
+
+	upstreamFlags
+	emulatorFlags
+}
+
+// emulatorFlags make lifetimes short enough to watch.
+type emulatorFlags struct {
+	EmulatorConnection time.Duration `placeholder:"DURATION" help:"How long the emulator keeps a connection (10m)."`
+	EmulatorGoAwayLead time.Duration `name:"emulator-goaway-lead" placeholder:"DURATION" help:"How long before that it sends goAway (50s)."`
+	EmulatorSeed       uint64        `placeholder:"N" help:"Varies the emulator's voices."`
+}
+
+func (f emulatorFlags) server(p *program) *emulator.Server {
+	return &emulator.Server{
+		Logger: p.log, Seed: f.EmulatorSeed,
+		ConnectionLifetime: f.EmulatorConnection, GoAwayLead: f.EmulatorGoAwayLead,
+	}
+}
+
+// Run serves everything on one listener. With the emulator, the issuer mints
+// over a real connection to that same listener: only base URL and key differ
+// from Google.
+func (c *devCommand) Run(ctx context.Context, p *program) error {
+	addr, err := address(c.Listen, p.getenv, "127.0.0.1:8080")
+	if err != nil {
+		return err
+	}
+	if !isLoopback(addr) && !c.Expose {
+		return errors.New("dev gives tokens to everyone who reaches " + addr + ": listen on 127.0.0.1, " +
+			"or accept that with --expose-dev-to-the-network-anyone-can-mint")
+	}
+	key, from, err := apiKey(p.getenv)
+	if err != nil {
+		return err
+	}
+	if key.IsZero() {
+		key, from = live.NewSecret(emulatorKey), "none"
+	}
+	emulated := !upstream.Real(key) && c.BaseURL == ""
+	flags := c.upstreamFlags
+	var s service
+	if !emulated { // before listening, so that a wrong key or URL is told first
+		if s, err = flags.connect(key); err != nil {
+			return err
+		}
+		announce(p.log, key, from, s.name)
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	host, port := reachable(listener)
+	r := &routes{log: p.log}
+	stop := func() { r.stopping.Store(true) }
+	if emulated {
+		flags.BaseURL = "http://" + net.JoinHostPort(host, port)
+		if s, err = flags.connect(key); err != nil {
+			return err
+		}
+		s.live = issuer.LiveHere
+		announce(p.log, key, from, s.name)
+		e := c.emulatorFlags.server(p)
+		r.emulator = e
+		stop = func() { r.stopping.Store(true); e.Close() }
+	}
+	defer s.client.Close()
+	r.upstream = s.name
+
+	if r.guard, err = issuer.NewGuard(issuer.GuardConfig{Hosts: slices.Concat(issuer.Loopback(), []string{host}, c.Host), Origins: c.Origin}); err != nil {
+		return err
+	}
+	if r.token, err = issuer.New(issuer.Config{
+		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live,
+		Connection: max(c.EmulatorConnection, 0), Logger: p.log,
+	}); err != nil {
+		return err
+	}
+	if r.site, err = newSite(true, s.live); err != nil {
+		return err
+	}
+	return p.serve(ctx, server{listener: listener, handler: r.handler(), stop: stop})
+}
+
+func newSite(demo bool, live issuer.LiveOrigin) (http.Handler, error) {
+	files, _ := web.Dist()
+	return site.New(site.Config{Files: files, Demo: demo, Live: live})
+}

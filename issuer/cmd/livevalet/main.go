@@ -1,0 +1,101 @@
+// Command livevalet hands web pages short-lived keys for the Gemini Live API.
+//
+// See "livevalet --help". The program ends with status 0 when it was told to
+// stop or had nothing left to do, and with 1 and a reason otherwise.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintf(os.Stderr, "livevalet: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// program is the world as a command sees it. Nothing else of this package
+// reads flags, environment or standard streams.
+type program struct {
+	getenv func(string) string
+	stdout io.Writer
+	log    *slog.Logger
+}
+
+// run is the program. It returns when the command is done, or soon after ctx
+// ends.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	var cli struct {
+		Dev     devCommand     `cmd:"" help:"The demo on this machine: page, token endpoint and, without an API key, the emulator, on one address."`
+		Serve   serveCommand   `cmd:"" help:"The token endpoint for real pages, configured by a file. Refuses unsafe set-ups."`
+		Emulate emulateCommand `cmd:"" help:"The emulator of Google's service alone, for any SDK in any language."`
+		Version versionCommand `cmd:"" help:"Print the version."`
+	}
+	parser, err := kong.New(&cli,
+		kong.Name("livevalet"),
+		kong.Description("Hands web pages short-lived keys for the Gemini Live API.\n\n"+
+			"Every flag --some-name can be set as LIVEVALET_SOME_NAME instead. The API key comes from GEMINI_API_KEY or GOOGLE_API_KEY, "+
+			"or from a file that GEMINI_API_KEY_FILE or GOOGLE_API_KEY_FILE names; never from a flag."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(status int) { panic(exit(status)) }),
+		kong.Resolvers(environment(getenv)),
+	)
+	if err != nil {
+		return err
+	}
+	command, err := parse(parser, args)
+	if command == nil {
+		return err
+	}
+	return command.Run(ctx, &program{getenv, stdout, slog.New(slog.NewJSONHandler(stderr, nil))})
+}
+
+// exit is how kong ends a program that was asked for help.
+type exit int
+
+// parse gives no command and no error when help was printed.
+func parse(parser *kong.Kong, args []string) (command interface {
+	Run(context.Context, *program) error
+}, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			if status, ok := v.(exit); !ok || status != 0 {
+				panic(v)
+			}
+		}
+	}()
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return nil, fmt.Errorf("%w (see livevalet --help)", err)
+	}
+	command, ok := parsed.Selected().Target.Addr().Interface().(interface {
+		Run(context.Context, *program) error
+	})
+	if !ok {
+		return nil, errors.New("this command cannot be run")
+	}
+	return command, nil
+}
+
+// environment sets flags that the command line does not.
+func environment(getenv func(string) string) kong.Resolver {
+	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		if value := getenv("LIVEVALET_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))); value != "" && flag.Name != "help" {
+			return value, nil
+		}
+		return nil, nil
+	})
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+
+	"github.com/livevalet/livevalet/issuer"
+)
+
+// routes is everything that is served on one listener. What is nil is not there.
+type routes struct {
+	log      *slog.Logger
+	guard    *issuer.Guard
+	token    http.Handler // guards and logs itself
+	site     http.Handler
+	emulator http.Handler
+	upstream string      // what /version says
+	stopping atomic.Bool // what /readyz says
+}
+
+func (s *routes) handler() http.Handler {
+	open := http.NewServeMux()
+	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, status{"ok"}) })
+	open.HandleFunc("GET /readyz", s.ready)
+	open.HandleFunc("GET /version", s.version)
+	if s.site != nil {
+		open.Handle("/", s.site)
+	}
+	if s.emulator != nil {
+		open.Handle("/__emulator/", s.emulator)
+	}
+	guarded := issuer.Observe(s.log, s.guard.Wrap(open))
+
+	mux := http.NewServeMux()
+	mux.Handle("/", guarded)
+	if s.token != nil {
+		mux.Handle("/v1/token", s.token)
+		mux.Handle("/v1/token/", s.token)
+		mux.Handle("/api/token", s.token)
+	}
+	if s.emulator == nil {
+		return mux
+	}
+	google := issuer.Observe(s.log, s.guard.Host(s.emulator))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isGoogle(r.URL.Path) {
+			google.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// isGoogle reports whether a path is one of the emulated service's. A mux
+// cannot tell: it redirects //ws/, which two of Google's SDKs ask for, and that
+// breaks their WebSocket.
+func isGoogle(path string) bool {
+	path = "/" + strings.TrimLeft(path, "/")
+	return strings.HasPrefix(path, "/ws/") || strings.HasPrefix(path, "/v1alpha/") || strings.HasPrefix(path, "/v1beta/")
+}
+
+type status struct {
+	Status string `json:"status"`
+}
+
+func (s *routes) ready(w http.ResponseWriter, _ *http.Request) {
+	if s.stopping.Load() {
+		w.Header().Set("Retry-After", "5")
+		writeJSON(w, http.StatusServiceUnavailable, status{"stopping"})
+		return
+	}
+	writeJSON(w, http.StatusOK, status{"ready"})
+}
+
+func (s *routes) version(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, struct {
+		Version  string `json:"version"`
+		Commit   string `json:"commit,omitempty"`
+		Go       string `json:"go"`
+		Upstream string `json:"upstream"`
+	}{ownVersion(), commit(), runtime.Version(), s.upstream})
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// version is set by the build.
+var version string
+
+func ownVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
+}
+
+// commit is what the toolchain noted, if it did.
+func commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/livevalet/livevalet/issuer"
+	"github.com/livevalet/livevalet/issuer/authn"
+)
+
+const defaultServe = "127.0.0.1:8080"
+
+type serveCommand struct {
+	Config    string `required:"" placeholder:"FILE" help:"The configuration, a YAML file."`
+	Listen    string `placeholder:"HOST:PORT" help:"Where to listen, instead of what the file says."`
+	Anonymous bool   `name:"anonymous-anyone-can-spend-your-quota" help:"Give tokens to everyone who asks."`
+	upstreamFlags
+}
+
+// Run serves what the file says.
+func (c *serveCommand) Run(ctx context.Context, p *program) error {
+	f, err := readFile(c.Config)
+	if err != nil {
+		return err
+	}
+	if err := f.override(p.getenv); err != nil {
+		return err
+	}
+	if f.Listen == "" {
+		f.Listen = defaultServe
+	}
+	addr, err := address(c.Listen, p.getenv, f.Listen)
+	if err != nil {
+		return err
+	}
+	who, err := c.authenticator(f)
+	if err != nil {
+		return err
+	}
+	profiles, err := f.profiles()
+	if err != nil {
+		return err
+	}
+	if (f.TLS.Cert == "") != (f.TLS.Key == "") {
+		return errors.New("tls: name both files, cert and key")
+	}
+	// A terminator of TLS may stand in front, so proxied requests are expected.
+	guard, err := issuer.NewGuard(issuer.GuardConfig{Hosts: f.Hosts, Origins: f.Origins, Proxied: true})
+	if err != nil {
+		return err
+	}
+	key, from, err := apiKey(p.getenv)
+	if err != nil {
+		return err
+	}
+	s, err := c.upstreamFlags.connect(key)
+	if err != nil {
+		return err
+	}
+	defer s.client.Close()
+	announce(p.log, key, from, s.name)
+
+	r := &routes{log: p.log, guard: guard, upstream: s.name}
+	if r.token, err = issuer.New(issuer.Config{
+		Guard: guard, Authenticator: who, Minter: s.client, Profiles: profiles, Live: s.live, Logger: p.log,
+	}); err != nil {
+		return err
+	}
+	if r.site, err = newSite(f.Demo, s.live); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	if f.TLS.Cert == "" && !isLoopback(addr) {
+		p.log.Warn("tokens cross the network in clear unless something in front of this server speaks TLS")
+	}
+	return p.serve(ctx, server{
+		listener: listener, handler: r.handler(), cert: f.TLS.Cert, key: f.TLS.Key,
+		stop: func() { r.stopping.Store(true) },
+	})
+}
+
+// authenticator is never a default: whoever may have tokens spends the key's
+// quota.
+func (c *serveCommand) authenticator(f *file) (issuer.Authenticator, error) {
+	name := f.Auth.APIKeysFile
+	switch {
+	case name != "" && c.Anonymous:
+		return nil, errors.New("auth.apiKeysFile and --anonymous-anyone-can-spend-your-quota exclude each other")
+	case c.Anonymous:
+		return authn.Anonymous{}, nil
+	case name == "":
+		return nil, errors.New("nothing says who may have tokens: set auth.apiKeysFile, " +
+			"or accept everyone with --anonymous-anyone-can-spend-your-quota")
+	}
+	keys, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("auth.apiKeysFile: %w", err)
+	}
+	defer keys.Close()
+	parsed, err := authn.ParseAPIKeys(keys)
+	if err != nil {
+		return nil, fmt.Errorf("auth.apiKeysFile: %s: %w", name, err)
+	}
+	return parsed, nil
+}

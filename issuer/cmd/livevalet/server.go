@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	// drain bounds a graceful stop.
+	drain = 5 * time.Second
+
+	// The server's time-outs. Writing is bounded by the slowest thing there is:
+	// the module over a slow line. They do not bind WebSockets.
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 2 * time.Minute
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 16 << 10
+)
+
+// server is one listener and what it serves.
+type server struct {
+	listener net.Listener
+	handler  http.Handler
+	cert     string // files; empty: plain text
+	key      string
+	stop     func() // called when the stop begins; ends what Shutdown does not know of
+}
+
+// serve prints the ready line and serves until ctx ends, then stops within the
+// bound: requests may end, sockets are closed.
+func (p *program) serve(ctx context.Context, s server) error {
+	h := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() {
+		if s.cert != "" {
+			failed <- h.ServeTLS(s.listener, s.cert, s.key)
+		} else {
+			failed <- h.Serve(s.listener)
+		}
+	}()
+	p.log.Info("serves", "address", s.listener.Addr().String())
+	if _, err := fmt.Fprintf(p.stdout, "livevalet: ready %s\n", browserURL(s.listener, s.cert != "")); err != nil {
+		p.log.Warn("nobody reads the ready line")
+	}
+
+	select {
+	case err := <-failed:
+		s.stop()
+		return err
+	case <-ctx.Done():
+	}
+	p.log.Info("stops")
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.stop()
+	}()
+	if err := h.Shutdown(bounded); err != nil {
+		h.Close()
+		p.log.Warn("cut the requests that did not end in time")
+	}
+	<-failed
+	select {
+	case <-stopped:
+	case <-bounded.Done():
+		p.log.Warn("left sockets behind that did not close in time")
+	}
+	return nil
+}

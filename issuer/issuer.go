@@ -1,0 +1,154 @@
+// Package issuer hands out ephemeral tokens for the Gemini Live API: one path
+// from a request to a token.
+//
+//	observe ── guard ── authenticator ── profile ── lease ── mint ── answer
+//
+// Invariants:
+//
+//   - A handler returns an error or writes an answer, never both. What is not a
+//     *problem is a bare 500.
+//   - One log event per request. No event, answer or error holds an API key, a
+//     setup, or somebody else's token or lease id.
+//   - Nothing is minted for a lease that is not in the store, and a mint that
+//     failed leaves the store as it was.
+package issuer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/livevalet/livevalet/issuer/authn"
+	"github.com/livevalet/livevalet/issuer/profile"
+	"github.com/livevalet/livevalet/issuer/store"
+	"github.com/livevalet/livevalet/issuer/upstream"
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// Authenticator says who is asking. Its errors wrap those of package authn;
+// any other is a 500.
+type Authenticator interface {
+	Authenticate(*http.Request) (authn.Caller, error)
+}
+
+// Minter makes tokens. Its errors wrap upstream.ErrRefused or
+// upstream.ErrUnavailable; any other is a 500.
+type Minter interface {
+	Mint(context.Context, upstream.Request) (live.Secret, error)
+}
+
+// Leases remembers what was granted. Its errors are package store's; any other
+// means that it cannot be reached.
+type Leases interface {
+	Create(context.Context, store.Lease) error
+	Load(context.Context, store.Key) (store.Lease, error)
+	Swap(context.Context, store.Lease) error
+	Delete(context.Context, store.Key) error
+}
+
+// Config says how to issue tokens. New copies it.
+type Config struct {
+	// Guard decides who may knock at all. Required.
+	Guard *Guard
+
+	// Authenticator says who is asking. Required: there is no default, because
+	// the only one possible is "anyone".
+	Authenticator Authenticator
+
+	// Minter makes the tokens. Required.
+	Minter Minter
+
+	// Profiles by their names. Empty is the built-in default alone.
+	Profiles []profile.Profile
+
+	// Leases remembers what was granted. Nil keeps it in memory, and forgets it
+	// when the process ends.
+	Leases Leases
+
+	// Live is where the tokens are good. Nil is Google.
+	Live LiveOrigin
+
+	// Connection is how long one socket lasts, as far as is known; pages are told.
+	// Zero is 10 minutes (documented).
+	Connection time.Duration
+
+	// Logger gets one event per request. Nil discards them.
+	Logger *slog.Logger
+}
+
+// LiveOrigin says on which origin, such as "wss://example.org", a page that sent
+// this request finds the Live socket.
+type LiveOrigin func(*http.Request) string
+
+// GoogleLive is Google's, for every request.
+func GoogleLive(*http.Request) string { return "wss://generativelanguage.googleapis.com" }
+
+// LiveHere is the request's own Host, for a server that serves the Live socket
+// too. The Host must have passed a Guard.
+func LiveHere(r *http.Request) string {
+	if r.TLS != nil {
+		return "wss://" + r.Host
+	}
+	return "ws://" + r.Host
+}
+
+// What New has no setting for.
+const (
+	livePath   = "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained"
+	tokenParam = "access_token"
+
+	defaultConnection = 10 * time.Minute
+	idleLimit         = 5 * time.Minute // without input or answer: pages end the conversation
+	maxBody           = 64 << 10        // bytes
+)
+
+// issuer is a Config that was found good.
+type issuer struct {
+	Config
+	profiles map[string]profile.Profile
+}
+
+// New gives a handler for the routes below. It checks Host, origin, method and
+// content type itself, so it can stand behind any mux under its own paths.
+func New(c Config) (http.Handler, error) {
+	switch {
+	case c.Guard == nil:
+		return nil, errors.New("issuer: Config.Guard is missing: say which hosts and origins may ask")
+	case c.Authenticator == nil:
+		return nil, errors.New("issuer: Config.Authenticator is missing: say who may have tokens")
+	case c.Minter == nil:
+		return nil, errors.New("issuer: Config.Minter is missing: say where tokens come from")
+	}
+	if len(c.Profiles) == 0 {
+		c.Profiles = []profile.Profile{profile.Default()}
+	}
+	if c.Leases == nil {
+		c.Leases = &store.Memory{}
+	}
+	if c.Live == nil {
+		c.Live = GoogleLive
+	}
+	c.Connection = cmp.Or(c.Connection, defaultConnection)
+	i := &issuer{c, map[string]profile.Profile{}}
+	for _, p := range c.Profiles {
+		if _, twice := i.profiles[p.Name()]; twice {
+			return nil, fmt.Errorf("issuer: there are two profiles %q", p.Name())
+		}
+		i.profiles[p.Name()] = p
+	}
+	return Observe(c.Logger, c.Guard.Wrap(i.routes())), nil
+}
+
+// routes is everything there is.
+func (i *issuer) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/v1/token", post(i.grant))
+	mux.Handle("/api/token", post(i.grant))
+	mux.Handle("/v1/token/renew", post(i.renew))
+	mux.Handle("/v1/token/release", post(i.release))
+	return mux
+}

@@ -1,0 +1,52 @@
+package issuer
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"time"
+
+	"github.com/livevalet/livevalet/issuer/profile"
+	"github.com/livevalet/livevalet/issuer/store"
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// earlyRenewals is how often a lease is renewed before its time because the
+// service refused its token. Each leaves a token behind that can still start a
+// session, so they are few.
+const earlyRenewals = 2
+
+// newLeaseID draws 256 random bits. For an anonymous caller they are the proof
+// that the lease is theirs.
+func newLeaseID() live.Secret {
+	var bits [32]byte
+	rand.Read(bits[:])
+	return live.NewSecret(base64.RawURLEncoding.EncodeToString(bits[:]))
+}
+
+// renewal decides whether a lease gets its next token now, and what the lease
+// is afterwards. It is pure.
+func renewal(p profile.Profile, held store.Lease, reason live.Reason, now time.Time) (store.Lease, profile.Terms, error) {
+	fail := func(c code, detail string, wait time.Duration) (store.Lease, profile.Terms, error) {
+		return store.Lease{}, profile.Terms{}, &problem{code: c, detail: detail, wait: wait}
+	}
+	terms, left := p.Renewed(now, held.End)
+	early := now.Before(held.RenewAfter)
+	switch {
+	case held.Released:
+		return fail(leaseEnded, "the lease was released: ask for a new one", 0)
+	case !left:
+		return fail(leaseEnded, "the lease has come to its end: ask for a new one", 0)
+	case early && reason == live.ReasonRenew:
+		return fail(tooEarly, "renewal is accepted from renewAfter on", held.RenewAfter.Sub(now))
+	case early && held.Early >= earlyRenewals:
+		return fail(tooEarly, "the lease was renewed early as often as it may be", held.RenewAfter.Sub(now))
+	case !early && !terms.Expire.After(held.Expire):
+		// Its token lives to the lease's end already.
+		return fail(leaseEnded, "the lease is near its end: ask for a new one", 0)
+	}
+	if early {
+		held.Early++
+	}
+	held.Expire, held.RenewAfter = terms.Expire, terms.RenewAfter
+	return held, terms, nil
+}

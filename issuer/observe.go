@@ -1,0 +1,112 @@
+package issuer
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// event is the log line of one request: filled on the way, written at the end.
+// It belongs to the request's goroutine.
+type event struct {
+	id     string
+	status int
+	code   code
+	err    error // for operators; never sent
+	attrs  []slog.Attr
+}
+
+type eventKey struct{}
+
+// add notes something about the request that operators want to know.
+func add(ctx context.Context, attrs ...slog.Attr) {
+	if e, ok := ctx.Value(eventKey{}).(*event); ok {
+		e.attrs = append(e.attrs, attrs...)
+	}
+}
+
+// Observe logs one event for each request, names the request in the header
+// X-Request-Id, and makes a 500 of a panic. Neither path nor query are logged:
+// they may carry a token. Logger nil discards.
+func Observe(logger *slog.Logger, next http.Handler) http.Handler {
+	logger = cmp.Or(logger, slog.New(slog.DiscardHandler))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e, begin := &event{id: rand.Text()}, time.Now()
+		w.Header().Set("X-Request-Id", e.id)
+		r = r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
+		rec := &recorder{ResponseWriter: w, event: e}
+		defer func() {
+			if v := recover(); v != nil {
+				if v == http.ErrAbortHandler {
+					panic(v)
+				}
+				// The value may hold anything, so only its type is told.
+				add(r.Context(), slog.String("stack", string(debug.Stack())))
+				err := fmt.Errorf("panic with a value of type %T", v)
+				if e.status == 0 {
+					fail(rec, r, err)
+				} else {
+					e.err = err
+				}
+			}
+			level := slog.LevelInfo
+			if e.status >= 500 || e.err != nil && e.code == "" {
+				level = slog.LevelError
+			}
+			attrs := []slog.Attr{
+				slog.String("requestId", e.id), slog.String("method", r.Method), slog.String("route", r.Pattern),
+				slog.String("peer", r.RemoteAddr), slog.Int("status", cmp.Or(e.status, http.StatusOK)),
+				slog.Int64("microseconds", time.Since(begin).Microseconds()),
+			}
+			if e.code != "" {
+				attrs = append(attrs, slog.String("code", string(e.code)))
+			}
+			if e.err != nil {
+				attrs = append(attrs, slog.String("error", e.err.Error()))
+			}
+			logger.LogAttrs(r.Context(), level, "request", append(attrs, e.attrs...)...)
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// fail is the border: every error that is to be sent passes here.
+func fail(w http.ResponseWriter, r *http.Request, err error) {
+	p, ok := errors.AsType[*problem](err)
+	if !ok {
+		p = &problem{code: internalError, detail: "this is our fault: tell the operator the requestId", cause: err}
+	}
+	e, ok := r.Context().Value(eventKey{}).(*event)
+	if !ok {
+		e = &event{}
+	}
+	e.code, e.err = p.code, p.cause
+	p.write(w, e.id)
+}
+
+// recorder notes the status. Unwrap lets WebSockets hijack.
+type recorder struct {
+	http.ResponseWriter
+	event *event
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.event.status == 0 {
+		r.event.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.event.status = cmp.Or(r.event.status, http.StatusOK)
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

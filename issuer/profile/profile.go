@@ -1,0 +1,172 @@
+// Package profile says what a token may do: its lifetimes, its uses, the setup
+// it locks and the mask that locks it. It is pure: values in, values out, and
+// the time is an argument.
+//
+// Invariants:
+//
+//   - A value that is missing is the shortest default, never "more"; one that is
+//     too large is an error.
+//   - What the mask does not name is open to the page, so the mask names every
+//     field that we know of, whether the profile sets it or not.
+package profile
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Masked is the lock whose tokens fix every field of the setup except those
+// that a page needs to resume and to seed a conversation.
+const Masked = "masked"
+
+// DefaultName is the profile that a request without a name gets.
+const DefaultName = "default"
+
+const (
+	defaultModel      = "gemini-3.8-live"
+	defaultLeash      = 12 * time.Minute // just above a connection's life, so that renewal rides on a rotation that happens anyway
+	defaultNewSession = time.Minute
+	defaultMaxSession = time.Hour
+	defaultUses       = 1
+
+	minLeash      = 10 * time.Second
+	minNewSession = 5 * time.Second
+	maxLife       = 20 * time.Hour // of a token: it must be less (documented)
+	maxSession    = 24 * time.Hour
+	maxUses       = 10
+
+	// renewedSession is how long the token of a renewal may start a session. It
+	// is not needed for one, because resuming is not a use, but if the handle
+	// proves dead the page has to begin anew with that token.
+	renewedSession = 2 * time.Minute
+)
+
+// Spec is a profile as people write it. The zero Spec is the built-in default.
+type Spec struct {
+	// Model is a model id, with or without "models/". Empty is gemini-3.8-live.
+	Model string
+
+	// Setup is laid over the built-in setup, field by field of the top level, in
+	// the vocabulary of the Live API: what it names replaces, null unsets. If
+	// generationConfig then has no responseModalities, it gets AUDIO: a token
+	// without them was seen to be refused (observed).
+	Setup map[string]any
+
+	// Lock is how Setup binds the page. Empty is [Masked], the only one there is.
+	Lock string
+
+	// Uses is how many sessions a token may start. Zero is 1; at most 10. A
+	// resumption is not a use (documented).
+	Uses int
+
+	// Leash is how long a token lives, and so how long a caller who lost the
+	// right to renew can go on. Zero is 12 minutes; 10 seconds to 20 hours.
+	Leash time.Duration
+
+	// NewSession is how long a lease's first token may start a session. Zero is
+	// 1 minute; at least 5 seconds and at most Leash.
+	NewSession time.Duration
+
+	// MaxSession is how long a lease can be renewed. Zero is 1 hour, or Leash if
+	// that is longer; at least Leash and at most 24 hours.
+	MaxSession time.Duration
+}
+
+// Profile is a Spec that was found good. It is immutable and may be shared.
+type Profile struct {
+	name  string
+	model string // "models/…"
+	setup map[string]any
+	spec  Spec // with the defaults filled in
+}
+
+// New checks a spec. Its errors name the field and what it may be; they never
+// quote the setup's values, which may be a system instruction.
+func New(name string, s Spec) (Profile, error) {
+	fail := func(format string, args ...any) (Profile, error) {
+		return Profile{}, fmt.Errorf("profile %q: %w", name, fmt.Errorf(format, args...))
+	}
+	if !namePattern.MatchString(name) {
+		return fail("a name has up to 64 letters, digits, '-', '_' and '.'")
+	}
+	s.Model = strings.TrimPrefix(cmp.Or(s.Model, defaultModel), "models/")
+	s.Lock = cmp.Or(s.Lock, Masked)
+	s.Uses = cmp.Or(s.Uses, defaultUses)
+	s.Leash = cmp.Or(s.Leash, defaultLeash)
+	s.NewSession = cmp.Or(s.NewSession, min(defaultNewSession, s.Leash))
+	s.MaxSession = cmp.Or(s.MaxSession, max(defaultMaxSession, s.Leash))
+	switch {
+	case !namePattern.MatchString(s.Model):
+		return fail("model: write a model id such as %s", defaultModel)
+	case s.Lock != Masked:
+		return fail("lock: %q is not supported by this version, use %q or leave it out", s.Lock, Masked)
+	case s.Uses < 1 || s.Uses > maxUses:
+		return fail("uses: choose 1 to %d", maxUses)
+	case s.Leash < minLeash || s.Leash >= maxLife:
+		return fail("leash: choose at least %v and less than %v", minLeash, maxLife)
+	case s.NewSession < minNewSession || s.NewSession > s.Leash:
+		return fail("newSession: choose %v to %v, the leash", minNewSession, s.Leash)
+	case s.MaxSession < s.Leash || s.MaxSession > maxSession:
+		return fail("maxSession: choose %v, the leash, to %v", s.Leash, maxSession)
+	}
+	setup, err := overlay(s.Setup)
+	if err != nil {
+		return fail("setup: %w", err)
+	}
+	return Profile{name: name, model: "models/" + s.Model, setup: setup, spec: s}, nil
+}
+
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// Default is the built-in profile.
+func Default() Profile {
+	p, err := New(DefaultName, Spec{})
+	if err != nil {
+		panic(err) // the defaults are constants
+	}
+	return p
+}
+
+// Name is what a request calls the profile.
+func (p Profile) Name() string { return p.name }
+
+// Model is the model's resource name, "models/…".
+func (p Profile) Model() string { return p.model }
+
+// Lock is how the token binds the page: [Masked].
+func (p Profile) Lock() string { return p.spec.Lock }
+
+// Uses is how many sessions a token may start, never 0, which the service takes
+// for "no limit".
+func (p Profile) Uses() int { return p.spec.Uses }
+
+// MaxSession is how long a lease lasts.
+func (p Profile) MaxSession() time.Duration { return p.spec.MaxSession }
+
+// Setup is the value of the token's bidiGenerateContentSetup. The caller owns
+// the map, but not what is in it.
+func (p Profile) Setup() map[string]any {
+	setup := maps.Clone(p.setup)
+	setup["model"] = p.model
+	return setup
+}
+
+// Compressed reports whether the context window is compressed, so that the
+// service does not end the session after 15 minutes (documented).
+func (p Profile) Compressed() bool { return p.setup["contextWindowCompression"] != nil }
+
+// ManualActivity reports whether the page has to say when speech begins and ends.
+func (p Profile) ManualActivity() bool {
+	input, _ := p.setup["realtimeInputConfig"].(map[string]any)
+	detection, _ := input["automaticActivityDetection"].(map[string]any)
+	disabled, _ := detection["disabled"].(bool)
+	return disabled
+}
+
+// Modalities are what the model answers with, such as AUDIO.
+func (p Profile) Modalities() []string { return slices.Clone(modalities(p.setup)) }

@@ -1,0 +1,92 @@
+package upstream
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+const (
+	googleHost = "generativelanguage.googleapis.com"
+
+	// emulatorPrefix marks keys that are worth nothing.
+	emulatorPrefix = "emulator"
+
+	maxAnswer = 1 << 20
+)
+
+var errKeyTarget = errors.New("this key is sent only to " + googleHost + " over TLS, or to the host named by --send-key-to")
+
+// Real reports whether a key is worth money. It is a rule of ours that keys of
+// the emulator begin with "emulator"; all others are taken for real.
+func Real(key live.Secret) bool { return !strings.HasPrefix(key.Reveal(), emulatorPrefix) }
+
+// keyRule says where a key may go.
+type keyRule struct {
+	real   bool
+	sendTo string // host, or host:port, beside Google's
+}
+
+// allows reports whether the key may go to that URL.
+func (k keyRule) allows(u *url.URL) bool {
+	switch {
+	case !k.real:
+		return true
+	case u.Scheme == "https" && u.Hostname() == googleHost && (u.Port() == "" || u.Port() == "443"):
+		return true
+	default:
+		return k.sendTo != "" && (u.Host == k.sendTo || u.Hostname() == k.sendTo)
+	}
+}
+
+// transport is the last thing between the key and the network: it holds the key
+// rule whatever the SDK was configured with, bounds the answer and notes what
+// the SDK's errors leave out.
+type transport struct {
+	rule keyRule
+	next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !t.rule.allows(r.URL) {
+		return nil, errKeyTarget
+	}
+	res, err := t.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if n, ok := r.Context().Value(noteKey{}).(*note); ok {
+		n.status, n.retryAfter = res.StatusCode, retryAfter(res.Header.Get("Retry-After"), time.Now())
+	}
+	res.Body = &limited{io.LimitReader(res.Body, maxAnswer), res.Body}
+	return res, nil
+}
+
+// note is what an answer said beside its body.
+type note struct {
+	status     int // 0: nothing answered
+	retryAfter time.Duration
+}
+
+type noteKey struct{}
+
+type limited struct {
+	io.Reader
+	io.Closer
+}
+
+// newHTTPClient follows no redirect: the key would go along.
+func newHTTPClient(rule keyRule) *http.Client {
+	next := http.DefaultTransport.(*http.Transport).Clone()
+	next.MaxIdleConnsPerHost = 64 // mints come in bursts; the default of 2 would dial for each
+	return &http.Client{
+		Transport:     transport{rule, next},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
