@@ -1,0 +1,27 @@
+# The build and the tests are Go programs under scripts/; this only names them.
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test fmt clean
+
+help:
+	@echo 'make build   bin/livevalet and web/dist/, what changed since the last time'
+	@echo 'make run     build, then page, issuer and emulator at http://localhost:8080'
+	@echo '             (LISTEN=host:port for another address)'
+	@echo 'make test    everything that continuous integration runs'
+	@echo 'make fmt     format the Go files'
+	@echo 'make clean   remove what the build made and remembered'
+
+build:
+	@go run ./scripts/build
+
+run: build
+	@exec bin/livevalet dev $(if $(LISTEN),--listen '$(LISTEN)')
+
+test:
+	@go run ./scripts/test
+
+fmt:
+	@gofmt -w issuer scripts wasm $(wildcard web/*.go)
+
+clean:
+	@rm -rf bin web/dist web/node_modules .cache .out

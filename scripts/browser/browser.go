@@ -1,0 +1,97 @@
+// Package browser is for tests of pages: it starts the built server, drives a
+// headless Chromium and hears everything that goes wrong in a page or in its
+// workers.
+//
+//	server := browser.Serve(t, "dev", "--listen", "127.0.0.1:0")
+//	page := browser.Launch(t).Open(server.URL)
+//	page.Click("#connect")
+//
+// Its functions fail the test that they are given. A page belongs to the
+// goroutine of that test.
+package browser
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/livevalet/livevalet/scripts/child"
+)
+
+// Serve runs bin/livevalet, which `make build` made, with args until the test
+// ends, and then checks that it ends well.
+func Serve(t testing.TB, args ...string) *child.Server {
+	t.Helper()
+	return ServeWith(t, nil, args...)
+}
+
+// ServeWith is Serve with settings, such as "NAME=value", in the environment.
+func ServeWith(t testing.TB, env []string, args ...string) *child.Server {
+	t.Helper()
+	ready, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := child.Command(context.WithoutCancel(t.Context()), filepath.Join(root(t), "bin", "livevalet"), args...)
+	cmd.Env = append(cmd.Env, env...)
+	server, err := child.Serve(ready, cmd)
+	if err != nil {
+		t.Fatalf("%v\nbin/livevalet is made by make build", err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(10 * time.Second); err != nil {
+			t.Errorf("the server did not end well: %v\n%s", err, server.Log())
+		}
+	})
+	return server
+}
+
+// root is the directory of go.mod, at or above the test's own.
+func root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for ; err == nil; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	t.Fatal("no go.mod at or above the test's directory")
+	return ""
+}
+
+// flags keep Chromium quiet on the network; the rest are chromedp's own.
+var flags = append(chromedp.DefaultExecAllocatorOptions[:],
+	chromedp.Flag("headless", "new"),
+	chromedp.DisableGPU,
+	chromedp.Flag("disable-quic", true),
+	chromedp.Flag("disable-component-update", true),
+	chromedp.WindowSize(1280, 900),
+	chromedp.WSURLReadTimeout(time.Minute), // a busy machine starts it slowly
+)
+
+// A Browser is one Chromium with an empty profile.
+type Browser struct {
+	t   testing.TB
+	ctx context.Context
+}
+
+// Launch starts a Chromium that runs until the test ends. More flags may ask for
+// a fake microphone, say.
+func Launch(t testing.TB, more ...chromedp.ExecAllocatorOption) *Browser {
+	t.Helper()
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(flags[:len(flags):len(flags)], more...)...)
+	ctx, _ := chromedp.NewContext(allocator)
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx) // waits until it is gone
+		stop()
+	})
+	if err := chromedp.Run(ctx); err != nil {
+		t.Fatalf("start Chromium (Debian's package chromium): %v", err)
+	}
+	return &Browser{t, ctx}
+}

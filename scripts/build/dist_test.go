@@ -1,0 +1,40 @@
+//go:build bundle
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// These tests hold what the last build left in web/dist.
+
+func TestTheBuiltWorkerHasThisToolchainsGlue(t *testing.T) {
+	tools, err := findToolchain(t.Context(), ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	glue, err := tools.glue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	workers, err := filepath.Glob(filepath.Join(tools.moduleDir(), filepath.FromSlash(dist), "livevalet-worker-*.js"))
+	if err != nil || len(workers) != 1 {
+		t.Fatalf("workers in %s: %q, want one: run make build", dist, workers)
+	}
+	worker, err := os.ReadFile(workers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, _, _ := bytes.Cut(worker, []byte("\n")); string(first) != glueMark(glue) {
+		t.Errorf("the worker begins %q, want %q: run make build", first, glueMark(glue))
+	}
+	// What the glue gives the module survives minification by its names.
+	for _, name := range []string{"runtime.wasmExit", "syscall/js.valueGet", "importObject"} {
+		if !bytes.Contains(worker, []byte(name)) {
+			t.Errorf("the worker does not contain %s", name)
+		}
+	}
+}

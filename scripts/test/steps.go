@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// steps are all that must hold, in an order in which each finds what it needs.
+func (p *project) steps() []step {
+	const bundle = "-tags=bundle" // with what the build made: all files are looked at
+	return []step{
+		{"tools", 5 * time.Minute, one(p.installTools)},
+		{"gofmt", time.Minute, one(p.gofmt)},
+		{"build", 5 * time.Minute, one(p.command("", "go", "run", "./scripts/build"))},
+		{"build without page", 3 * time.Minute, one(p.command("", "go", "build", "./..."))},
+		{"types", 3 * time.Minute, one(p.types)},
+		{"vet", 5 * time.Minute, one(p.command("", "go", "vet", bundle, "./..."))},
+		{"vet wasm", 3 * time.Minute, one(p.command("js", "go", "vet", "./wasm/..."))},
+		{"staticcheck", 5 * time.Minute, one(p.staticcheck("", bundle, "./..."))},
+		{"staticcheck wasm", 3 * time.Minute, one(p.staticcheck("js", "./wasm/..."))},
+		{"tests", 7 * time.Minute, p.nativeTests},
+		{"tests in Chrome", 5 * time.Minute, p.wasmTests},
+	}
+}
+
+// command is a check that a command in the root ends well; target "js" is the
+// browser's, "" this machine's.
+func (p *project) command(target, name string, args ...string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := run(p.in(ctx, target, name, args...))
+		return err
+	}
+}
+
+func (p *project) staticcheck(target string, args ...string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		tool, err := p.tool(ctx, "staticcheck")
+		if err != nil {
+			return err
+		}
+		return p.command(target, tool, args...)(ctx)
+	}
+}
+
+// tool builds one of the tools in go.mod for this machine and names its program.
+// `go tool` itself would run it for the target under test.
+func (p *project) tool(ctx context.Context, name string) (string, error) {
+	return output(ctx, p.root, "go", "tool", "-n", name)
+}
+
+// nativeTests run after the build, as the page's tests open what it made, and
+// without vet, which has a step of its own.
+func (p *project) nativeTests(ctx context.Context) (tally, report) {
+	return goTest(p.in(ctx, "", "go", "test", "-json", "-race", "-count=1", "-vet=off",
+		"-timeout=4m", "-tags=bundle", "./..."))
+}

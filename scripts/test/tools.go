@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+)
+
+// A tool is a program that the tests need beside Go.
+type tool struct {
+	names    []string // any of them will do
+	packages []string // Debian's, that bring it
+	why      string
+}
+
+var tools = []tool{
+	{[]string{"chromium", "chromium-browser", "google-chrome"}, []string{"chromium"}, "the page's tests"},
+	{[]string{"npm"}, []string{"nodejs", "npm"}, "the type check"},
+	{[]string{"gcc", "clang"}, []string{"gcc", "libc6-dev"}, "the race detector"},
+}
+
+// installTools installs what is missing, if it may.
+func (p *project) installTools(ctx context.Context) error {
+	lacking := missing(tools, exec.LookPath)
+	if len(lacking) == 0 {
+		return nil
+	}
+	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
+		return errors.New(advice(lacking))
+	}
+	for _, args := range aptCommands(lacking) {
+		cmd := p.in(ctx, "", "apt-get", args...)
+		cmd.Env = append(cmd.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if _, err := run(cmd); err != nil {
+			return fmt.Errorf("%w\n%s", err, advice(lacking))
+		}
+	}
+	if lacking = missing(tools, exec.LookPath); len(lacking) > 0 {
+		return errors.New(advice(lacking))
+	}
+	return nil
+}
+
+func missing(tools []tool, look func(string) (string, error)) (lacking []tool) {
+	for _, t := range tools {
+		if !slices.ContainsFunc(t.names, func(name string) bool { _, err := look(name); return err == nil }) {
+			lacking = append(lacking, t)
+		}
+	}
+	return lacking
+}
+
+func aptCommands(lacking []tool) [][]string {
+	install := []string{"install", "--yes", "--no-install-recommends"}
+	for _, t := range lacking {
+		install = append(install, t.packages...)
+	}
+	return [][]string{{"update"}, install}
+}
+
+func advice(lacking []tool) string {
+	var b strings.Builder
+	for _, t := range lacking {
+		fmt.Fprintf(&b, "%s is not installed: needed for %s\n", strings.Join(t.names, " or "), t.why)
+	}
+	b.WriteString("install, on Debian:")
+	for _, args := range aptCommands(lacking) {
+		b.WriteString("\n  sudo apt-get " + strings.Join(args, " "))
+	}
+	return b.String()
+}
