@@ -53,3 +53,5 @@ tool (
 	github.com/agnivade/wasmbrowsertest
 	honnef.co/go/tools/cmd/staticcheck
 )
+
+ignore ./web/node_modules

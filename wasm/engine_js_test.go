@@ -15,7 +15,7 @@ func issuerURL(t *testing.T) string {
 	t.Helper()
 	url := os.Getenv("TEST_ISSUER_URL")
 	if url == "" {
-		t.Fatal("TEST_ISSUER_URL is not set: run these tests through make test, or start livevalet dev --origins 'http://localhost:*' and set it")
+		t.Fatal("TEST_ISSUER_URL is not set: run these tests through make test, or start livevalet dev --origin 'http://localhost:*' and set it")
 	}
 	return url
 }
