@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,11 +10,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/evanw/esbuild/pkg/api"
+
+	"github.com/livevalet/livevalet/scripts/browser"
 )
 
 // TestInBrowser runs testdata/browser/tests.ts in headless Chromium: the real
@@ -24,17 +23,14 @@ func TestInBrowser(t *testing.T) {
 	site := newSite(t, bundle(t))
 	page := openPage(t, site.url+"/tests.html")
 
-	var names []string
-	evaluate(t, page, "import('/tests.js').then((tests) => (window.tests = tests).names())", &names)
+	names := browser.Eval[[]string](page, "import('/tests.js').then((tests) => (window.tests = tests).names())")
 	if len(names) < 100 {
 		t.Fatalf("the page knows only %d tests", len(names))
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			quoted, _ := json.Marshal(name)
-			var failure string
-			evaluate(t, page, fmt.Sprintf("window.tests.run(%s)", quoted), &failure)
-			if failure != "" {
+			if failure := browser.Eval[string](page.With(t), fmt.Sprintf("window.tests.run(%s)", quoted)); failure != "" {
 				t.Error(failure)
 			}
 		})
@@ -227,30 +223,8 @@ func (s *site) serveToken(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// openPage opens a URL in a Chromium of its own.
-func openPage(t testing.TB, url string, actions ...chromedp.Action) context.Context {
+// openPage opens a URL in a Chromium of its own, where sound needs no click.
+func openPage(t testing.TB, url string) *browser.Page {
 	t.Helper()
-	flags := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.Flag("headless", "new"), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
-		chromedp.WSURLReadTimeout(time.Minute),
-	)
-	browser, stop := chromedp.NewExecAllocator(context.Background(), flags...)
-	t.Cleanup(stop)
-	page, _ := chromedp.NewContext(browser)
-	t.Cleanup(func() { _ = chromedp.Cancel(page) }) // waits until it is gone
-	if err := chromedp.Run(page, append(actions, chromedp.Navigate(url))...); err != nil {
-		t.Fatalf("chromium (install the package chromium): %v", err)
-	}
-	return page
-}
-
-// evaluate runs an expression in the page, waits for its promise and decodes its value.
-func evaluate(t testing.TB, page context.Context, expression string, into any) {
-	t.Helper()
-	await := func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
-	if err := chromedp.Run(page, chromedp.Evaluate(expression, into, await)); err != nil {
-		t.Fatal(err)
-	}
+	return browser.Launch(t, chromedp.Flag("autoplay-policy", "no-user-gesture-required")).Open(url)
 }

@@ -1,110 +1,89 @@
 package web_test
 
 import (
-	"context"
-	"encoding/json"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/livevalet/livevalet/scripts/browser"
 )
 
 // TestDemo walks through the demo page with the fake engine behind it.
 func TestDemo(t *testing.T) {
 	site := newSite(t, bundle(t))
-	page := openPage(t, "about:blank")
-	complaints := listenForComplaints(page)
-	run(t, page, chromedp.Navigate(site.url), chromedp.WaitVisible("#emulator"))
+	page := openPage(t, site.url)
+	page.Do(chromedp.WaitVisible("#emulator"))
 	expect(t, page, "it says that nothing is connected, and to which service it talks",
 		`$("#status").dataset.state === "idle" && $("#service").textContent === "Emulator" && $("#text").disabled && $("#goaway").disabled`)
 
-	run(t, page, chromedp.Click("#connect"))
+	page.Click("#connect")
 	expect(t, page, "it is live and shows profile, model, token and connection",
 		`$("#status").dataset.state === "live" && $("#status").textContent === "Live" && $("#connect").textContent === "Disconnect"
 		 && $("#profile").textContent === "default" && $("#model").textContent === "fake-live"
 		 && /^1[12]:\d\d$/.test($("#token-left").textContent) && $("#connection-age").textContent.endsWith(" of 10:00")`)
 	expect(t, page, "the clocks tick", `$("#token-left").textContent !== "12:00" && $("#connection-age").textContent !== "0:00 of 10:00"`)
 
-	run(t, page, chromedp.SendKeys("#text", "my name is Ada\r"))
+	page.Type("#text", "my name is Ada\r")
 	expect(t, page, "each turn is one line of captions",
 		`$("#captions").children.length === 2 && $("[data-who=you] span").textContent === "my name is Ada"
 		 && $("[data-who=model] span").textContent === "You said: my name is Ada" && $("[data-who=model]").ariaBusy === null`)
 	expect(t, page, "the answer sounds", `$("#level").dataset.audioMs === "300" && Number($("#level").dataset.peak) > 0.2`)
 
-	run(t, page, chromedp.Click("#mute"))
+	page.Click("#mute")
 	expect(t, page, "mute is a toggle", `$("#mute").ariaPressed === "true"`)
 
-	run(t, page, chromedp.SendKeys("#text", "!resume\r"))
+	page.Type("#text", "!resume\r")
 	expect(t, page, "a recovery is told in the status line and in the list",
 		`$("#status").textContent === "Live, resumed with the same token after 84\u00a0ms"
 		 && $("#events [data-kind=resumed]").textContent.includes("rung handle (the same token), gap 84\u00a0ms")`)
 
-	run(t, page, chromedp.SendKeys("#text", "!wait\r"))
+	page.Type("#text", "!wait\r")
 	expect(t, page, "a wait says for how long", `$("#status").textContent === "Waiting, next try in 2.0\u00a0s" && $("#status").dataset.state === "waiting"`)
 
 	for id, want := range map[string]string{
 		"goaway": `{"kind":"goaway","session":"*","timeLeft":"10s"}`, "cut": `{"kind":"drop","session":"*"}`, "expire": `{"kind":"expire-token","session":"*"}`,
 	} {
-		run(t, page, chromedp.Click("#"+id))
-		eventually(t, "the emulator gets "+want, func() bool { return site.saw("/__emulator/fault", want) })
+		page.Click("#" + id)
+		for deadline := time.Now().Add(5 * time.Second); !site.saw("/__emulator/fault", want); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("the emulator did not get %s", want)
+			}
+		}
 	}
 
-	run(t, page, chromedp.SendKeys("#text", "!fail\r"))
+	page.Type("#text", "!fail\r")
 	expect(t, page, "an error says what to do, and the page can connect again",
 		`!$("#problem").hidden && $("#problem").textContent.startsWith("The API key's quota is used up.")
 		 && $("#status").dataset.state === "closed" && $("#connect").textContent === "Connect" && $("#text").disabled`)
 
-	run(t, page, chromedp.Focus("#connect"), chromedp.KeyEvent("\r"))
+	page.Do(chromedp.Focus("#connect"), chromedp.KeyEvent("\r"))
 	expect(t, page, "the keyboard connects again, with a clean sheet", `$("#status").textContent === "Live" && $("#problem").hidden && $("#captions").children.length === 0`)
-	run(t, page, chromedp.Click("#connect"))
+	page.Click("#connect")
 	expect(t, page, "disconnect ends quietly", `$("#status").textContent === "Disconnected" && $("#problem").hidden && $("#token-left").textContent === "–"`)
 
-	if got := complaints(); len(got) > 0 {
-		t.Errorf("the browser complains: %s", strings.Join(got, "; "))
+	if problems, _ := page.Problems(); len(problems) > 0 {
+		t.Errorf("the browser complains: %v", problems)
 	}
 }
 
 func TestDemoFitsEveryWidth(t *testing.T) {
 	site := newSite(t, bundle(t))
 	page := openPage(t, site.url)
-	run(t, page, chromedp.WaitVisible("#emulator"))
+	page.Do(chromedp.WaitVisible("#emulator"))
 	for _, width := range []int64{360, 600, 864, 865, 1280} {
-		run(t, page, emulation.SetDeviceMetricsOverride(width, 800, 1, false))
+		page.Do(emulation.SetDeviceMetricsOverride(width, 800, 1, false))
 		expect(t, page, "nothing is wider than the page", `document.documentElement.scrollWidth <= innerWidth`)
 	}
 }
 
-func run(t *testing.T, page context.Context, actions ...chromedp.Action) {
-	t.Helper()
-	if err := chromedp.Run(page, actions...); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // expect waits until a condition on the page holds; $ is querySelector.
-func expect(t *testing.T, page context.Context, what, condition string) {
+func expect(t *testing.T, page *browser.Page, what, condition string) {
 	t.Helper()
 	t.Run(what, func(t *testing.T) {
-		holds := false
-		eventually(t, condition, func() bool {
-			evaluate(t, page, "(($) => Boolean("+condition+"))((q) => document.querySelector(q))", &holds)
-			return holds
-		})
+		page.With(t).Wait("(($) => Boolean(" + condition + "))((q) => document.querySelector(q))")
 	})
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 5 s: %s", what)
-		}
-	}
 }
 
 // saw tells whether a request with this JSON body came.
@@ -117,31 +96,4 @@ func (s *site) saw(path, body string) bool {
 		}
 	}
 	return false
-}
-
-// listenForComplaints collects what the browser's console shows as warning or error.
-func listenForComplaints(page context.Context) func() []string {
-	var mu sync.Mutex
-	var seen []string
-	add := func(text string) {
-		mu.Lock()
-		defer mu.Unlock()
-		seen = append(seen, text)
-	}
-	chromedp.ListenTarget(page, func(event any) {
-		switch event := event.(type) {
-		case *runtime.EventExceptionThrown:
-			add(event.ExceptionDetails.Error())
-		case *log.EventEntryAdded:
-			add(event.Entry.Text + " " + event.Entry.URL)
-		case *runtime.EventConsoleAPICalled:
-			args, _ := json.Marshal(event.Args)
-			add(string(event.Type) + " " + string(args))
-		}
-	})
-	return func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return seen
-	}
 }
