@@ -76,8 +76,20 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 }
 
 // Wrap puts all checks before next: Host, proxies, origin; and answers CORS
-// preflights.
-func (g *Guard) Wrap(next http.Handler) http.Handler {
+// preflights. Requests that only read pass from any origin, whose pages cannot
+// see the answer.
+func (g *Guard) Wrap(next http.Handler) http.Handler { return g.wrap(next, g.protection.Check) }
+
+// WrapControl is Wrap for endpoints that other origins may not even read.
+func (g *Guard) WrapControl(next http.Handler) http.Handler {
+	return g.wrap(next, func(r *http.Request) error {
+		asWrite := *r
+		asWrite.Method = http.MethodPost
+		return g.protection.Check(&asWrite)
+	})
+}
+
+func (g *Guard) wrap(next http.Handler, check func(*http.Request) error) http.Handler {
 	return g.Host(g.cors.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if name := proxyHeader(r); name != "" && !g.proxied {
 			fail(w, r, &problem{
@@ -88,7 +100,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 			return
 		}
 		if !g.trusts(r.Header.Get("Origin")) {
-			if err := g.protection.Check(r); err != nil {
+			if err := check(r); err != nil {
 				fail(w, r, &problem{code: originNotAllowed, detail: "pages of this origin may not ask: list it under origins"})
 				return
 			}
@@ -177,7 +189,7 @@ func parseOrigin(text string) (origin, error) {
 // trusts reports whether an Origin header is on the list.
 func (g *Guard) trusts(header string) bool {
 	u, err := url.Parse(header)
-	if err != nil || header == "" {
+	if err != nil || header == "" || header != u.Scheme+"://"+u.Host { // nothing but an origin
 		return false
 	}
 	return slices.ContainsFunc(g.origins, func(o origin) bool {

@@ -150,5 +150,8 @@ func (i *issuer) routes() http.Handler {
 	mux.Handle("/api/token", post(i.grant))
 	mux.Handle("/v1/token/renew", post(i.renew))
 	mux.Handle("/v1/token/release", post(i.release))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, r, &problem{code: invalidRequest, status: http.StatusNotFound, detail: "there is no such endpoint: see /v1/token"})
+	})
 	return mux
 }

@@ -33,12 +33,18 @@ func add(ctx context.Context, attrs ...slog.Attr) {
 
 // Observe logs one event for each request, names the request in the header
 // X-Request-Id, and makes a 500 of a panic. Neither path nor query are logged:
-// they may carry a token. Logger nil discards.
+// they may carry a token. Answers are not to be kept unless next says otherwise.
+// Logger nil discards. Inside another Observe it does nothing.
 func Observe(logger *slog.Logger, next http.Handler) http.Handler {
 	logger = cmp.Or(logger, slog.New(slog.DiscardHandler))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Context().Value(eventKey{}) != nil { // an outer Observe tells it all
+			next.ServeHTTP(w, r)
+			return
+		}
 		e, begin := &event{id: rand.Text()}, time.Now()
 		w.Header().Set("X-Request-Id", e.id)
+		w.Header().Set("Cache-Control", "no-store") // what may be kept says so itself
 		r = r.WithContext(context.WithValue(r.Context(), eventKey{}, e))
 		rec := &recorder{ResponseWriter: w, event: e}
 		defer func() {

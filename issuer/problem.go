@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -61,6 +62,7 @@ type problem struct {
 	detail string
 	cause  error
 	wait   time.Duration // of Retry-After; 0: the default, where there must be one
+	status int           // 0: the code's
 }
 
 func (p *problem) Error() string {
@@ -74,7 +76,7 @@ func (p *problem) Unwrap() error { return p.cause }
 
 // write sends the problem as RFC 9457 has it.
 func (p *problem) write(w http.ResponseWriter, requestID string) {
-	status := statusOf[p.code]
+	status := cmp.Or(p.status, statusOf[p.code])
 	wait := p.wait
 	if wait <= 0 && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
 		wait = defaultWait

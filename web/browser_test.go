@@ -122,7 +122,7 @@ func newSite(t testing.TB, files map[string][]byte) *site {
 	})
 	mux.HandleFunc("POST /token/{act}", s.serveToken)
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"version":"1.2.3","go":"go1.26","upstream":"emulator"}`))
+		_, _ = w.Write([]byte(`{"version":"1.2.3","go":"go1.26","upstream":"emulator","emulator":true}`))
 	})
 	mux.HandleFunc("POST /__emulator/fault", s.serveToken)
 	mux.HandleFunc("POST /v1/token", s.serveToken)

@@ -204,8 +204,12 @@ func matches(header, etag string) bool {
 // wasm may be compiled, but nothing evaluated; microphone and camera are the
 // page's own; one socket may be opened.
 func (s *site) protect(h http.Header, r *http.Request) {
+	connect := "'self'"
+	if live := s.live(r); !strings.Contains(live, "[") { // a policy cannot name an IPv6 address
+		connect += " " + live
+	}
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "+
-		"connect-src 'self' "+s.live(r)+"; worker-src 'self'; img-src 'self'; media-src 'self'; "+
+		"connect-src "+connect+"; worker-src 'self'; img-src 'self'; media-src 'self'; "+
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	h.Set("Permissions-Policy", "microphone=(self), camera=(self), display-capture=(self), geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=()")
 	h.Set("X-Content-Type-Options", "nosniff")

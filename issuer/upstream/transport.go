@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ const (
 	maxAnswer = 1 << 20
 )
 
-var errKeyTarget = errors.New("this key is sent only to " + googleHost + " over TLS, or to the host named by --send-key-to")
+var errKeyTarget = errors.New("this key is sent only to " + googleHost + ", or to the host named by --send-key-to, and over TLS unless that is this machine")
 
 // Real reports whether a key is worth money. It is a rule of ours that keys of
 // the emulator begin with "emulator"; all others are taken for real.
@@ -37,11 +38,20 @@ func (k keyRule) allows(u *url.URL) bool {
 	switch {
 	case !k.real:
 		return true
+	case u.Scheme != "https" && !isLoopback(u.Hostname()):
+		return false
 	case u.Scheme == "https" && u.Hostname() == googleHost && (u.Port() == "" || u.Port() == "443"):
 		return true
 	default:
 		return k.sendTo != "" && (u.Host == k.sendTo || u.Hostname() == k.sendTo)
 	}
+}
+
+// isLoopback reports whether what is sent to the host stays on this machine,
+// where clear text does no harm.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // transport is the last thing between the key and the network: it holds the key

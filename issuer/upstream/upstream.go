@@ -23,6 +23,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"google.golang.org/genai"
 
@@ -83,17 +84,26 @@ func New(c Config) (*Client, error) {
 		return nil, errors.New("there is no API key: set GEMINI_API_KEY")
 	case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.User != nil || base.RawQuery != "":
 		return nil, errors.New("the base URL must look like " + Google)
+	case strings.ContainsFunc(c.APIKey.Reveal(), unicode.IsControl):
+		return nil, errors.New("the API key holds a line break or another control character: set it anew")
+	case !rule.real && base.Hostname() == googleHost:
+		return nil, errors.New("a key that begins with \"" + emulatorPrefix + "\" is for the emulator: name its address with --base-url, or set a real key")
 	case c.Timeout < 0:
 		return nil, errors.New("the time-out is negative: use 0 for the default")
 	case !rule.allows(base):
 		return nil, fmt.Errorf("%w, and the base URL names %s", errKeyTarget, base.Host)
 	}
 	client := newHTTPClient(rule)
+	quiet.Lock()
+	defer quiet.Unlock()
+	out := log.Writer()
+	log.SetOutput(io.Discard)
+	defer log.SetOutput(out)
 	tokens, err := newTokens(c.APIKey.Reveal(), c.BaseURL, client)
 	if err != nil {
 		return nil, err
 	}
-	silence()
+	exhaustNotices()
 	return &Client{tokens, c.BaseURL, cmp.Or(c.Timeout, defaultTimeout), client}, nil
 }
 
@@ -169,17 +179,16 @@ func (n *note) explain(ctx context.Context, err error) error {
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// silence makes the SDK say now, to nobody, what it says through package log at
-// the first mint of a process. The logger is quiet for the moment it takes.
-var silence = sync.OnceFunc(func() {
-	tokens, err := newTokens("emulator", "http://localhost", &http.Client{Transport: unreachable{}})
-	if err != nil {
-		return
+// quiet is held while package log is silenced: through it the SDK tells, past
+// any logger of ours, which variables of the environment it sees.
+var quiet sync.Mutex
+
+// exhaustNotices makes the SDK say now, to nobody, what it says at the first
+// mint of a process.
+var exhaustNotices = sync.OnceFunc(func() {
+	if tokens, err := newTokens("emulator", "http://localhost", &http.Client{Transport: unreachable{}}); err == nil {
+		_, _ = tokens.Create(context.Background(), nil)
 	}
-	out := log.Writer()
-	log.SetOutput(io.Discard)
-	defer log.SetOutput(out)
-	_, _ = tokens.Create(context.Background(), nil)
 })
 
 type unreachable struct{}

@@ -205,18 +205,21 @@ func TestARealKey(t *testing.T) {
 		base, sendTo string
 		allowed      bool
 	}{
-		"goes to Google":                               {"", "", true},
-		"goes to Google by its address":                {"https://generativelanguage.googleapis.com/", "", true},
-		"goes to Google's port":                        {"https://generativelanguage.googleapis.com:443", "", true},
-		"does not go there in clear":                   {"http://generativelanguage.googleapis.com", "", false},
-		"does not go to another port":                  {"https://generativelanguage.googleapis.com:8443", "", false},
-		"does not go to a look-alike":                  {"https://generativelanguage.googleapis.com.example", "", false},
-		"does not go to this machine":                  {"http://127.0.0.1:8089", "", false},
-		"goes to a host that was named":                {"http://127.0.0.1:8089", "127.0.0.1", true},
-		"goes to a host and port that were named":      {"http://127.0.0.1:8089", "127.0.0.1:8089", true},
-		"does not go to another port than was named":   {"http://127.0.0.1:8090", "127.0.0.1:8089", false},
-		"does not go to another host than was named":   {"https://example.org", "example.com", false},
-		"does not go to where a name is the user part": {"https://generativelanguage.googleapis.com@example.org", "", false},
+		"goes to Google":                                {"", "", true},
+		"goes to Google by its address":                 {"https://generativelanguage.googleapis.com/", "", true},
+		"goes to Google's port":                         {"https://generativelanguage.googleapis.com:443", "", true},
+		"does not go there in clear":                    {"http://generativelanguage.googleapis.com", "", false},
+		"does not go to another port":                   {"https://generativelanguage.googleapis.com:8443", "", false},
+		"does not go to a look-alike":                   {"https://generativelanguage.googleapis.com.example", "", false},
+		"does not go to this machine":                   {"http://127.0.0.1:8089", "", false},
+		"does not go to Google in clear, even if named": {"http://generativelanguage.googleapis.com", "generativelanguage.googleapis.com", false},
+		"does not go in clear to a host that was named": {"http://example.org", "example.org", false},
+		"goes to a host that was named over TLS":        {"https://example.org", "example.org", true},
+		"goes to a host that was named":                 {"http://127.0.0.1:8089", "127.0.0.1", true},
+		"goes to a host and port that were named":       {"http://127.0.0.1:8089", "127.0.0.1:8089", true},
+		"does not go to another port than was named":    {"http://127.0.0.1:8090", "127.0.0.1:8089", false},
+		"does not go to another host than was named":    {"https://example.org", "example.com", false},
+		"does not go to where a name is the user part":  {"https://generativelanguage.googleapis.com@example.org", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u, err := New(Config{APIKey: live.NewSecret(canary), BaseURL: c.base, SendKeyTo: c.sendTo})

@@ -41,7 +41,7 @@ func (h Host) Token(ctx context.Context, need live.Need) (live.Token, error) {
 func hostReply(n node) reply {
 	age := time.Duration(n.get("age").number() * float64(time.Millisecond))
 	if grant := n.get("grant"); grant.isObject() {
-		return reply{body: grant, base: n.get("base").text(), age: age}
+		return reply{body: grant, age: age}
 	}
 	body, _ := parse(n.get("body").value) // what is no JSON has no fields
 	return reply{

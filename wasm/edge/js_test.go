@@ -52,18 +52,18 @@ func ask(t *testing.T, ctx context.Context, url string, need live.Need) (live.To
 }
 
 func TestAPageMayAnswerWithAGrantOfItsOwn(t *testing.T) {
-	host := js.Global().Call("eval", `({ token: async () => ({ grant: { token: "auth_tokens/own", websocketUrl: "wss://s/x", expiresIn: 60, renewUrl: "r" }, base: "https://page/app/" }) })`)
+	host := js.Global().Call("eval", `({ token: async () => ({ grant: { token: "auth_tokens/own", websocketUrl: "wss://s/x", expiresIn: 60, renewUrl: "https://issuer/r", releaseUrl: "relative" } }) })`)
 	got, err := Host{host}.Token(t.Context(), live.Need{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Secret.Reveal() != "auth_tokens/own" || got.RenewURL != "https://page/app/r" || got.Param != "access_token" {
+	if got.Secret.Reveal() != "auth_tokens/own" || got.RenewURL != "https://issuer/r" || got.ReleaseURL != "" || got.Param != "access_token" {
 		t.Errorf("read as %+v", got)
 	}
 }
 
 func TestAnAnswerThatCameEarlyIsThatMuchOlder(t *testing.T) {
-	host := js.Global().Call("eval", `({ token: async () => ({ grant: { token: "auth_tokens/own", websocketUrl: "wss://s/x", expiresIn: 60, newSessionExpiresIn: 10, renewAfter: 40 }, base: "https://page/", age: 2500 }) })`)
+	host := js.Global().Call("eval", `({ token: async () => ({ grant: { token: "auth_tokens/own", websocketUrl: "wss://s/x", expiresIn: 60, newSessionExpiresIn: 10, renewAfter: 40 }, age: 2500 }) })`)
 	got, err := Host{host}.Token(t.Context(), live.Need{})
 	if err != nil {
 		t.Fatal(err)

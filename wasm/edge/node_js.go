@@ -79,12 +79,16 @@ func (n node) truth() bool { return n.value.Type() == js.TypeBoolean && n.value.
 
 func (n node) body() live.Payload { return n.value }
 
-// resolve makes ref absolute; "" if either is no URL.
+// resolve makes ref absolute; "" if either is no URL. Without a base, ref must be
+// absolute.
 func resolve(base, ref string) (absolute string) {
 	defer func() {
 		if recover() != nil {
 			absolute = ""
 		}
 	}()
+	if base == "" {
+		return jsURL.New(ref).Get("href").String()
+	}
 	return jsURL.New(ref, base).Get("href").String()
 }

@@ -55,14 +55,15 @@ func (n node) truth() bool     { b, _ := n.value.(bool); return b }
 
 func (n node) body() live.Payload { return n.value }
 
-// resolve makes ref absolute; "" if either is no URL.
+// resolve makes ref absolute; "" if either is no URL. Without a base, ref must be
+// absolute.
 func resolve(base, ref string) string {
 	b, err := url.Parse(base)
 	if err != nil {
 		return ""
 	}
 	u, err := b.Parse(ref)
-	if err != nil {
+	if err != nil || !u.IsAbs() {
 		return ""
 	}
 	return u.String()

@@ -57,8 +57,11 @@ export interface TokenRequest {
 }
 
 export type TokenReply = (
-  /** What the page's own token function returned. */
-  | { grant: unknown; base: string }
+  /**
+   * What the page's own token function returned. Relative URLs in it mean
+   * nothing here: they are the issuer's, whose address only that function knows.
+   */
+  | { grant: unknown }
   /** An HTTP answer; body is its text, base its final URL, for relative URLs in it. */
   | { status: number; body: string; base: string; retryAfter: string | null }
 ) & {

@@ -80,8 +80,7 @@ export interface TokenNeed {
 
 /**
  * The issuer's answer to a request for a token. Durations are seconds from the
- * moment of the answer; relative URLs resolve against `document.baseURI`. A
- * token function that throws is called again after a while, unless it throws a
+ * moment of the answer. A token function that throws is called again after a while, unless it throws a
  * {@link LiveValetError} that is not retryable: that ends the conversation.
  */
 export interface Grant {

@@ -20,8 +20,6 @@ export interface PageEndpoint extends Omit<Endpoint, "headers"> {
 
 export interface PageFunction {
   call: (need: TokenNeed) => Promise<unknown>;
-  /** Against which the relative URLs of a grant resolve. */
-  base: string;
 }
 
 export type TokenSpec = Endpoint | PageEndpoint | PageFunction;
@@ -35,7 +33,7 @@ export function isCloneable(spec: TokenSpec): spec is Endpoint {
 
 /** Checks the option `token` of connect. */
 export function tokenSpec(token: ConnectOptions["token"] = "/v1/token", base: string): TokenSpec {
-  if (typeof token === "function") return { call: token, base };
+  if (typeof token === "function") return { call: token };
   const endpoint: TokenEndpoint = typeof token === "string" || token instanceof URL ? { url: token } : token;
   if (typeof endpoint !== "object" || endpoint === null) throw misuse("token must be a URL, a TokenEndpoint or a function");
 
@@ -70,25 +68,24 @@ export async function release(spec: TokenSpec, url: string, leaseId: string): Pr
     if ("call" in spec) await post(url, { leaseId }, { credentials: "same-origin", keepalive: true });
     else await postTo(spec, url, { leaseId }, { keepalive: true });
   } catch {
-    // The lease ends by itself when its token does.
+    // The lease ends by itself, later.
   }
 }
 
 /** Releases the lease of a reply that no engine took. */
 export function discard(spec: TokenSpec, reply: TokenReply): void {
   try {
-    const grant = "grant" in reply ? reply.grant : JSON.parse(reply.body);
+    const [grant, base] = "grant" in reply ? [reply.grant] : [JSON.parse(reply.body), reply.base];
     const { leaseId, releaseUrl } = grant as { leaseId?: string; releaseUrl?: string };
-    if (leaseId && releaseUrl) void release(spec, new URL(releaseUrl, reply.base).href, leaseId);
+    if (leaseId && releaseUrl) void release(spec, new URL(releaseUrl, base).href, leaseId);
   } catch {
     // No grant, no lease.
   }
 }
 
-function askFunction({ call, base }: PageFunction): TokenSource {
+function askFunction({ call }: PageFunction): TokenSource {
   return async ({ reason, profile, leaseId, handle }, signal) => ({
     grant: await call({ reason, profile, leaseId, handle, signal }),
-    base,
   });
 }
 

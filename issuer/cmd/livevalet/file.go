@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,6 +107,15 @@ func plainError(err error) error {
 	if !ok || theirs.GetToken() == nil {
 		return errors.New("this is not YAML, or not of the documented form")
 	}
+	if wrong, ok := errors.AsType[*yaml.TypeError](err); ok {
+		message, known := typeMessages[wrong.DstType.Kind()]
+		if wrong.DstType == reflect.TypeFor[time.Duration]() {
+			message, known = "write a duration such as 12m", true
+		}
+		if known {
+			return &lineError{theirs.GetToken().Position.Line, message}
+		}
+	}
 	message := "this is not YAML"
 	if _, ok := errors.AsType[*yaml.SyntaxError](err); !ok {
 		message, _, _ = strings.Cut(theirs.GetMessage(), "\n")
@@ -113,24 +123,40 @@ func plainError(err error) error {
 	return &lineError{theirs.GetToken().Position.Line, message}
 }
 
+// typeMessages tell what to write where something else stands.
+var typeMessages = map[reflect.Kind]string{
+	reflect.Bool:   "write true or false",
+	reflect.Int:    "write a whole number",
+	reflect.String: "write a text",
+	reflect.Slice:  "write a list, such as [a, b]",
+	reflect.Map:    "write keys and values",
+	reflect.Struct: "write keys and values",
+}
+
 // override lets the environment replace what the file says: LIVEVALET_ and the
 // key's path. Lists are written with commas.
 func (f *file) override(getenv func(string) string) error {
-	for path, set := range map[string]func(string) error{
+	for name, set := range f.overrides() {
+		if value := getenv(settingPrefix + name); value != "" {
+			if err := set(value); err != nil {
+				return fmt.Errorf("%s%s: write true or false", settingPrefix, name)
+			}
+		}
+	}
+	return nil
+}
+
+// overrides are the keys that the environment can replace, by the names that
+// they have there.
+func (f *file) overrides() map[string]func(string) error {
+	return map[string]func(string) error{
 		"HOSTS":            func(v string) error { f.Hosts = list(v); return nil },
 		"ORIGINS":          func(v string) error { f.Origins = list(v); return nil },
 		"AUTH_APIKEYSFILE": func(v string) error { f.Auth.APIKeysFile = v; return nil },
 		"TLS_CERT":         func(v string) error { f.TLS.Cert = v; return nil },
 		"TLS_KEY":          func(v string) error { f.TLS.Key = v; return nil },
 		"DEMO":             func(v string) (err error) { f.Demo, err = strconv.ParseBool(v); return err },
-	} {
-		if value := getenv("LIVEVALET_" + path); value != "" {
-			if err := set(value); err != nil {
-				return fmt.Errorf("LIVEVALET_%s: write true or false", path)
-			}
-		}
 	}
-	return nil
 }
 
 func list(text string) []string {

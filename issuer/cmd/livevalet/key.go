@@ -58,7 +58,7 @@ type upstreamFlags struct {
 // service is where tokens come from and where they are good.
 type service struct {
 	client *upstream.Client
-	name   string // "google" or "emulator", as pages are told
+	name   string // as pages are told: "google", "emulator", or a host
 	live   issuer.LiveOrigin
 }
 
@@ -68,18 +68,19 @@ func (f upstreamFlags) connect(key live.Secret) (service, error) {
 	if err != nil {
 		return service{}, err
 	}
-	s := service{client, "google", issuer.GoogleLive}
+	if f.BaseURL == "" || f.BaseURL == upstream.Google {
+		return service{client, "google", issuer.GoogleLive}, nil
+	}
+	base, err := url.Parse(f.BaseURL)
+	if err != nil {
+		return service{}, errors.New("the base URL is not a URL")
+	}
+	s := service{client: client, name: base.Host}
 	if !upstream.Real(key) {
 		s.name = "emulator"
 	}
-	if f.BaseURL != "" {
-		base, err := url.Parse(f.BaseURL)
-		if err != nil {
-			return service{}, errors.New("the base URL is not a URL")
-		}
-		origin := strings.Replace(base.Scheme, "http", "ws", 1) + "://" + base.Host
-		s.live = func(*http.Request) string { return origin }
-	}
+	origin := strings.Replace(base.Scheme, "http", "ws", 1) + "://" + base.Host
+	s.live = func(*http.Request) string { return origin }
 	return s, nil
 }
 

@@ -7,11 +7,12 @@ import (
 	"strings"
 )
 
-// address is where to listen: what was asked for, else PORT, else the fallback.
-// An omitted host means this machine alone.
+// address is where to listen: what was asked for, else the fallback, with the
+// port of PORT if that is set. An omitted host means this machine alone.
 func address(asked string, getenv func(string) string, fallback string) (string, error) {
 	if port := getenv("PORT"); asked == "" && port != "" {
-		asked = ":" + port
+		host, _, _ := net.SplitHostPort(fallback)
+		asked = net.JoinHostPort(host, port)
 	}
 	host, port, err := net.SplitHostPort(cmp.Or(asked, fallback))
 	if err != nil {

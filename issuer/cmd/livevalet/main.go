@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -21,7 +20,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
+	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "livevalet: %v\n", err)
 		os.Exit(1)
 	}
@@ -36,8 +35,9 @@ type program struct {
 }
 
 // run is the program. It returns when the command is done, or soon after ctx
-// ends.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+// ends. environ has the form of [os.Environ].
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	settings := settings(environ)
 	var cli struct {
 		Dev     devCommand     `cmd:"" help:"The demo on this machine: page, token endpoint and, without an API key, the emulator, on one address."`
 		Serve   serveCommand   `cmd:"" help:"The token endpoint for real pages, configured by a file. Refuses unsafe set-ups."`
@@ -51,16 +51,19 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			"or from a file that GEMINI_API_KEY_FILE or GOOGLE_API_KEY_FILE names; never from a flag."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(status int) { panic(exit(status)) }),
-		kong.Resolvers(environment(getenv)),
+		kong.Resolvers(kong.ResolverFunc(settings.flag)),
 	)
 	if err != nil {
+		return err
+	}
+	if err := settings.check(parser.Model); err != nil {
 		return err
 	}
 	command, err := parse(parser, args)
 	if command == nil {
 		return err
 	}
-	return command.Run(ctx, &program{getenv, stdout, slog.New(slog.NewJSONHandler(stderr, nil))})
+	return command.Run(ctx, &program{settings.get, stdout, slog.New(slog.NewJSONHandler(stderr, nil))})
 }
 
 // exit is how kong ends a program that was asked for help.
@@ -88,14 +91,4 @@ func parse(parser *kong.Kong, args []string) (command interface {
 		return nil, errors.New("this command cannot be run")
 	}
 	return command, nil
-}
-
-// environment sets flags that the command line does not.
-func environment(getenv func(string) string) kong.Resolver {
-	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if value := getenv("LIVEVALET_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))); value != "" && flag.Name != "help" {
-			return value, nil
-		}
-		return nil, nil
-	})
 }

@@ -63,7 +63,7 @@ func start(t *testing.T, env map[string]string, args ...string) running {
 	out, in := io.Pipe()
 	log, done := &output{}, make(chan error, 1)
 	go func() {
-		err := run(ctx, args, func(name string) string { return env[name] }, in, log)
+		err := run(ctx, args, environ(env), in, log)
 		in.Close()
 		done <- err
 	}()
@@ -85,6 +85,13 @@ func start(t *testing.T, env map[string]string, args ...string) running {
 	return r
 }
 
+func environ(env map[string]string) (list []string) {
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	return list
+}
+
 // refused runs a program that must not serve, and gives what it says.
 func refused(t *testing.T, env map[string]string, args ...string) string {
 	t.Helper()
@@ -92,7 +99,7 @@ func refused(t *testing.T, env map[string]string, args ...string) string {
 	// Should it serve after all, it ends at once.
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := run(ctx, args, func(name string) string { return env[name] }, &stdout, &log)
+	err := run(ctx, args, environ(env), &stdout, &log)
 	if err == nil {
 		t.Fatalf("it was not refused: %s%s", &stdout, &log)
 	}
@@ -205,6 +212,12 @@ func TestDevGuardsEveryDoor(t *testing.T) {
 		"a token for a page elsewhere":              {"POST", "/v1/token", "", []string{"Origin", "https://evil.test"}, 403},
 		"a token for a page that was named":         {"POST", "/v1/token", "", []string{"Origin", "http://app.test:5173", "Sec-Fetch-Site", "cross-site"}, 200},
 		"a token under a name that was named":       {"POST", "/v1/token", "", []string{"Host", "voice.test:1"}, 200},
+		"the journal for a page elsewhere":          {"GET", "/__emulator/journal", "", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.test"}, 403},
+		"the journal for a page of another port":    {"GET", "/__emulator/tokens", "", []string{"Sec-Fetch-Site", "same-site"}, 403},
+		"the journal typed into the address bar":    {"GET", "/__emulator/journal", "", []string{"Sec-Fetch-Site", "none"}, 200},
+		"the token service for a page elsewhere":    {"POST", mint, "{}", []string{"X-Goog-Api-Key", "emulator", "Origin", "https://evil.test"}, 403},
+		"the token service for a program":           {"POST", mint, "{}", []string{"X-Goog-Api-Key", "emulator"}, 200},
+		"an origin with something behind it":        {"POST", "/v1/token", "", []string{"Origin", "http://app.test:1/x"}, 403},
 		"the journal for ourselves":                 {"GET", "/__emulator/journal", "", nil, 200},
 		"a token service of a key that is no dummy": {"POST", mint, "{}", []string{"X-Goog-Api-Key", canary}, 400},
 		"a POST to the page":                        {"POST", "/", "", nil, 405},
@@ -239,8 +252,16 @@ func TestHealthIsTold(t *testing.T) {
 			t.Errorf("%s gives %d %s", path, status, text)
 		}
 	}
-	var v struct{ Version, Go, Upstream string }
-	if _, _, text := r.call(t, http.MethodGet, "/version", ""); json.Unmarshal([]byte(text), &v) != nil || v.Version == "" || !strings.HasPrefix(v.Go, "go1.") || v.Upstream != "emulator" {
+	for _, path := range []string{"//v1/token", "/v1/token/other", "/nothing"} {
+		if _, h, _ := r.call(t, http.MethodPost, path, ""); h.Get("X-Request-Id") == "" || h.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s answers with %v", path, h)
+		}
+	}
+	var v struct {
+		Version, Go, Upstream string
+		Emulator              bool
+	}
+	if _, _, text := r.call(t, http.MethodGet, "/version", ""); json.Unmarshal([]byte(text), &v) != nil || v.Version == "" || !strings.HasPrefix(v.Go, "go1.") || v.Upstream != "emulator" || !v.Emulator {
 		t.Errorf("version is %s", text)
 	}
 }
@@ -335,6 +356,9 @@ func TestTheListenAddressIsTheMostExplicitOne(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
+	if got, err := address("", func(string) string { return "3" }, "192.0.2.1:8080"); err != nil || got != "192.0.2.1:3" {
+		t.Errorf("PORT replaces more than the port: %s, %v", got, err)
+	}
 	r := start(t, map[string]string{"LIVEVALET_LISTEN": "[::1]:0", "PORT": "1"}, "emulate")
 	if !strings.HasPrefix(r.url, "http://[::1]:") {
 		t.Errorf("LIVEVALET_LISTEN does not win over PORT: %s", r.url)
@@ -362,35 +386,41 @@ func TestAnUnsafeStartIsRefused(t *testing.T) {
 		args []string
 		want string
 	}{
-		"dev for the whole network":            {nil, []string{"dev", "--listen", "0.0.0.0:0"}, "--expose-dev-to-the-network-anyone-can-mint"},
-		"dev on an address of a network":       {nil, []string{"dev", "--listen", "192.0.2.1:0"}, "--expose-dev"},
-		"dev on all addresses of the new kind": {nil, []string{"dev", "--listen", "[::]:0"}, "--expose-dev"},
-		"dev on half an address":               {nil, []string{"dev", "--listen", "localhost"}, "write host:port"},
-		"a real key for elsewhere":             {real, []string{"dev", "--listen", ":0", "--base-url", "http://127.0.0.1:1"}, "--send-key-to"},
-		"an empty key file":                    {map[string]string{"GEMINI_API_KEY_FILE": write(t, "\n")}, []string{"dev", "--listen", ":0"}, "holds no key"},
-		"a key file that is not there":         {map[string]string{"GOOGLE_API_KEY_FILE": "/nowhere"}, []string{"dev", "--listen", ":0"}, "GOOGLE_API_KEY_FILE"},
-		"an origin for everyone":               {nil, []string{"dev", "--listen", ":0", "--origin", "*"}, "origins"},
-		"an emulator that meets a real key":    {real, []string{"emulate", "--listen", ":0"}, "GEMINI_API_KEY looks like a real key"},
-		"a key on the command line":            {nil, []string{"dev", "--api-key", "x"}, "unknown flag"},
-		"an unknown command":                   {nil, []string{"mint"}, "unexpected argument"},
-		"serve without a file":                 {real, []string{"serve"}, "--config"},
-		"serve with a file that is not there":  {real, []string{"serve", "--config", "/nowhere"}, "no such file"},
-		"serve without hosts":                  {real, []string{"serve", "--listen", ":0", "--config", config("auth: {apiKeysFile: KEYS}")}, "hosts:"},
-		"serve for anyone":                     {real, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]")}, "--anonymous-anyone-can-spend-your-quota"},
-		"serve for known callers and anyone":   {real, []string{"serve", "--anonymous-anyone-can-spend-your-quota", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}")}, "exclude"},
-		"serve without a key":                  {nil, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}")}, "GEMINI_API_KEY"},
-		"serve with keys in clear":             {real, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {apiKeysFile: " + write(t, "shop:CANARY") + "}")}, "line 1"},
-		"serve with half of TLS":               {real, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}\ntls: {cert: x}")}, "tls:"},
-		"an unknown key":                       {real, []string{"serve", "--config", config("hosts: [localhost]\norigin: [x]")}, "line 2: unknown field \"origin\""},
-		"an unknown key in a profile":          {real, []string{"serve", "--config", config("profiles:\n  default:\n    ttl: 60s")}, "line 3: unknown field \"ttl\""},
-		"a value of the wrong kind":            {real, []string{"serve", "--config", config("hosts: [localhost]\ndemo: CANARY")}, "line 2"},
-		"what is no YAML":                      {real, []string{"serve", "--config", config("hosts: [CANARY\n")}, "line 1"},
-		"a setup that is no YAML":              {real, []string{"serve", "--config", config("profiles:\n  default:\n    setup: {a: 'CANARY\n")}, "line"},
-		"a store, which is to come":            {real, []string{"serve", "--config", config("hosts: [localhost]\nstore: sqlite:///x")}, "line 2: store is not supported by this version"},
-		"an audit, which is to come":           {real, []string{"serve", "--config", config("audit: {file: x}")}, "audit is not supported by this version"},
-		"an admin listener, which is to come":  {real, []string{"serve", "--config", config("admin: {listen: x}")}, "admin is not supported by this version"},
-		"JWT, which is to come":                {real, []string{"serve", "--config", config("auth:\n  jwt: {issuer: x}")}, "line 2: auth.jwt is not supported by this version"},
-		"limits, which are to come":            {real, []string{"serve", "--config", config("profiles:\n  a:\n    limits: {concurrent: 3}")}, "limits is not supported by this version"},
+		"dev for the whole network":               {nil, []string{"dev", "--listen", "0.0.0.0:0"}, "--expose-dev-to-the-network-anyone-can-mint"},
+		"dev on an address of a network":          {nil, []string{"dev", "--listen", "192.0.2.1:0"}, "--expose-dev"},
+		"dev on all addresses of the new kind":    {nil, []string{"dev", "--listen", "[::]:0"}, "--expose-dev"},
+		"dev on half an address":                  {nil, []string{"dev", "--listen", "localhost"}, "write host:port"},
+		"a real key for elsewhere":                {real, []string{"dev", "--listen", ":0", "--base-url", "http://127.0.0.1:1"}, "--send-key-to"},
+		"an empty key file":                       {map[string]string{"GEMINI_API_KEY_FILE": write(t, "\n")}, []string{"dev", "--listen", ":0"}, "holds no key"},
+		"a key file that is not there":            {map[string]string{"GOOGLE_API_KEY_FILE": "/nowhere"}, []string{"dev", "--listen", ":0"}, "GOOGLE_API_KEY_FILE"},
+		"an origin for everyone":                  {nil, []string{"dev", "--listen", ":0", "--origin", "*"}, "origins"},
+		"an emulator that meets a real key":       {real, []string{"emulate", "--listen", ":0"}, "GEMINI_API_KEY looks like a real key"},
+		"a key on the command line":               {nil, []string{"dev", "--api-key", "x"}, "unknown flag"},
+		"a variable that sets nothing":            {map[string]string{"LIVEVALET_HOTS": "x"}, []string{"dev", "--listen", ":0"}, "LIVEVALET_HOTS sets nothing"},
+		"a key with a line break in it":           {map[string]string{"GEMINI_API_KEY": "CAN\nARY"}, []string{"dev", "--listen", ":0"}, "control character"},
+		"the emulator's key for Google":           {map[string]string{"GEMINI_API_KEY": "emulator"}, []string{"serve", "--anonymous-anyone-can-spend-your-quota", "--listen", ":0", "--config", config("hosts: [localhost]")}, "--base-url"},
+		"serve with TLS files that are not there": {real, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}\ntls: {cert: /nowhere, key: /nowhere}")}, "tls:"},
+		"a duration without its unit":             {real, []string{"serve", "--config", config("profiles:\n  default:\n    leash: 12")}, "write a duration such as 12m"},
+		"a word where a switch stands":            {real, []string{"serve", "--config", config("demo: CANARY")}, "write true or false"},
+		"an unknown command":                      {nil, []string{"mint"}, "unexpected argument"},
+		"serve without a file":                    {real, []string{"serve"}, "--config"},
+		"serve with a file that is not there":     {real, []string{"serve", "--config", "/nowhere"}, "no such file"},
+		"serve without hosts":                     {real, []string{"serve", "--listen", ":0", "--config", config("auth: {apiKeysFile: KEYS}")}, "hosts:"},
+		"serve for anyone":                        {real, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]")}, "--anonymous-anyone-can-spend-your-quota"},
+		"serve for known callers and anyone":      {real, []string{"serve", "--anonymous-anyone-can-spend-your-quota", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}")}, "exclude"},
+		"serve without a key":                     {nil, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}")}, "GEMINI_API_KEY"},
+		"serve with keys in clear":                {real, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {apiKeysFile: " + write(t, "shop:CANARY") + "}")}, "line 1"},
+		"serve with half of TLS":                  {real, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}\ntls: {cert: x}")}, "tls:"},
+		"an unknown key":                          {real, []string{"serve", "--config", config("hosts: [localhost]\norigin: [x]")}, "line 2: unknown field \"origin\""},
+		"an unknown key in a profile":             {real, []string{"serve", "--config", config("profiles:\n  default:\n    ttl: 60s")}, "line 3: unknown field \"ttl\""},
+		"a value of the wrong kind":               {real, []string{"serve", "--config", config("hosts: [localhost]\ndemo: CANARY")}, "line 2"},
+		"what is no YAML":                         {real, []string{"serve", "--config", config("hosts: [CANARY\n")}, "line 1"},
+		"a setup that is no YAML":                 {real, []string{"serve", "--config", config("profiles:\n  default:\n    setup: {a: 'CANARY\n")}, "line"},
+		"a store, which is to come":               {real, []string{"serve", "--config", config("hosts: [localhost]\nstore: sqlite:///x")}, "line 2: store is not supported by this version"},
+		"an audit, which is to come":              {real, []string{"serve", "--config", config("audit: {file: x}")}, "audit is not supported by this version"},
+		"an admin listener, which is to come":     {real, []string{"serve", "--config", config("admin: {listen: x}")}, "admin is not supported by this version"},
+		"JWT, which is to come":                   {real, []string{"serve", "--config", config("auth:\n  jwt: {issuer: x}")}, "line 2: auth.jwt is not supported by this version"},
+		"limits, which are to come":               {real, []string{"serve", "--config", config("profiles:\n  a:\n    limits: {concurrent: 3}")}, "limits is not supported by this version"},
 		"a lock that is to come": {real, []string{"serve", "--listen", ":0", "--config",
 			config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}\nprofiles:\n  default:\n    lock: full")}, "not supported by this version"},
 		"every bad profile at once": {real, []string{"serve", "--listen", ":0", "--config",
@@ -463,7 +493,7 @@ func TestTheEnvironmentOverridesTheFile(t *testing.T) {
 	config := write(t, "hosts: [voice.test]\nlisten: 192.0.2.1:1\ndemo: false")
 	r := start(t, map[string]string{
 		"GEMINI_API_KEY": "emulator", "LIVEVALET_CONFIG": config, "LIVEVALET_LISTEN": ":0", "LIVEVALET_HOSTS": "other.test, localhost",
-		"LIVEVALET_AUTH_APIKEYSFILE": write(t, "shop:"+hashOf("sesame")), "LIVEVALET_DEMO": "true",
+		"LIVEVALET_AUTH_APIKEYSFILE": write(t, "shop:"+hashOf("sesame")), "LIVEVALET_DEMO": "true", "LIVEVALET_BASE_URL": "http://127.0.0.1:9",
 	}, "serve")
 	if status, _, text := r.call(t, http.MethodPost, "/v1/token", ""); status != 401 {
 		t.Errorf("%d %s", status, text)
@@ -487,7 +517,7 @@ func TestServeSpeaksTLS(t *testing.T) {
 		write(t, "shop:"+hashOf("sesame")),
 		write(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: lent.Certificate().Raw}))),
 		write(t, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))))
-	r := start(t, map[string]string{"GEMINI_API_KEY": "emulator"}, "serve", "--config", config)
+	r := start(t, map[string]string{"GEMINI_API_KEY": "emulator"}, "serve", "--config", config, "--base-url", "http://127.0.0.1:9")
 	port, ok := strings.CutPrefix(r.url, "https://localhost:")
 	if !ok {
 		t.Fatalf("it serves %s", r.url)
@@ -507,7 +537,7 @@ func TestServeSpeaksTLS(t *testing.T) {
 func TestVersionAndHelpAreForPeople(t *testing.T) {
 	for _, args := range [][]string{{"version"}, {"--help"}, {"dev", "--help"}} {
 		var stdout, log output
-		if err := run(t.Context(), args, func(string) string { return "" }, &stdout, &log); err != nil || !strings.Contains(stdout.String(), "livevalet") {
+		if err := run(t.Context(), args, nil, &stdout, &log); err != nil || !strings.Contains(stdout.String(), "livevalet") {
 			t.Errorf("%v: %v, %s", args, err, &stdout)
 		}
 	}

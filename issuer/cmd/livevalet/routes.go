@@ -31,37 +31,36 @@ func (s *routes) handler() http.Handler {
 	if s.site != nil {
 		open.Handle("/", s.site)
 	}
-	if s.emulator != nil {
-		open.Handle("/__emulator/", s.emulator)
-	}
-	guarded := issuer.Observe(s.log, s.guard.Wrap(open))
-
 	mux := http.NewServeMux()
-	mux.Handle("/", guarded)
+	mux.Handle("/", s.guard.Wrap(open))
 	if s.token != nil {
 		mux.Handle("/v1/token", s.token)
 		mux.Handle("/v1/token/", s.token)
 		mux.Handle("/api/token", s.token)
 	}
-	if s.emulator == nil {
-		return mux
+	handler := http.Handler(mux)
+	if s.emulator != nil {
+		mux.Handle("/__emulator/", s.guard.WrapControl(s.emulator))
+		mux.Handle("/v1alpha/", s.guard.Wrap(s.emulator))
+		mux.Handle("/v1beta/", s.guard.Wrap(s.emulator))
+		handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if isSocket(r.URL.Path) {
+				s.emulator.ServeHTTP(w, r)
+				return
+			}
+			mux.ServeHTTP(w, r)
+		})
 	}
-	google := issuer.Observe(s.log, s.guard.Host(s.emulator))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isGoogle(r.URL.Path) {
-			google.ServeHTTP(w, r)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
+	// Outermost, so that no answer is without a request id, no-store unless it
+	// says otherwise, and a line in the log; not even a mux's own.
+	return issuer.Observe(s.log, s.guard.Host(handler))
 }
 
-// isGoogle reports whether a path is one of the emulated service's. A mux
-// cannot tell: it redirects //ws/, which two of Google's SDKs ask for, and that
-// breaks their WebSocket.
-func isGoogle(path string) bool {
-	path = "/" + strings.TrimLeft(path, "/")
-	return strings.HasPrefix(path, "/ws/") || strings.HasPrefix(path, "/v1alpha/") || strings.HasPrefix(path, "/v1beta/")
+// isSocket reports whether a path is one of the emulated Live socket, which any
+// origin may open. A mux cannot tell: it redirects //ws/, which two of Google's
+// SDKs ask for, and that breaks their WebSocket.
+func isSocket(path string) bool {
+	return strings.HasPrefix("/"+strings.TrimLeft(path, "/"), "/ws/")
 }
 
 type status struct {
@@ -83,7 +82,8 @@ func (s *routes) version(w http.ResponseWriter, _ *http.Request) {
 		Commit   string `json:"commit,omitempty"`
 		Go       string `json:"go"`
 		Upstream string `json:"upstream"`
-	}{ownVersion(), commit(), runtime.Version(), s.upstream})
+		Emulator bool   `json:"emulator"` // its control endpoints are here
+	}{ownVersion(), commit(), runtime.Version(), s.upstream, s.emulator != nil})
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -46,6 +47,11 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	}
 	if (f.TLS.Cert == "") != (f.TLS.Key == "") {
 		return errors.New("tls: name both files, cert and key")
+	}
+	if f.TLS.Cert != "" { // before anybody is told that this serves
+		if _, err := tls.LoadX509KeyPair(f.TLS.Cert, f.TLS.Key); err != nil {
+			return fmt.Errorf("tls: %w", err)
+		}
 	}
 	// A terminator of TLS may stand in front, so proxied requests are expected.
 	guard, err := issuer.NewGuard(issuer.GuardConfig{Hosts: f.Hosts, Origins: f.Origins, Proxied: true})

@@ -207,10 +207,10 @@ async function say(text: string): Promise<void> {
 async function showService(): Promise<void> {
   const service = element("service");
   try {
-    const { upstream, version } = await (await fetch("/version")).json();
-    service.textContent = upstream === "emulator" ? "Emulator" : "Google";
+    const { upstream, version, emulator } = await (await fetch("/version")).json();
+    service.textContent = { emulator: "Emulator", google: "Google" }[upstream as string] ?? upstream;
     service.title = `livevalet ${version}`;
-    element("emulator").hidden = upstream !== "emulator";
+    element("emulator").hidden = !emulator;
   } catch {
     service.textContent = "unknown";
     note("error", "/version did not answer: is the server running?");

@@ -101,7 +101,7 @@ for (const worker of [true, false]) {
     await within({ worker, token }, async (session) => {
       const seen = events(session);
       const { age, ...reply } = (await messageWith(seen, "reply")).reply;
-      same(reply, { grant: { token: "t", websocketUrl: "wss://x", n: 1 }, base: document.baseURI });
+      same(reply, { grant: { token: "t", websocketUrl: "wss://x", n: 1 } });
       same(age >= 0 && age < 5_000, true);
       await session.sendRealtimeInput({ text: "!renew" });
       await until(() => needs.length === 2, "the renewal");

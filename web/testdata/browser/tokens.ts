@@ -80,12 +80,11 @@ test("a token source rejects if nobody answers", async () => {
   await rejection(tokenSource(tokenSpec("/token/hang-up", document.baseURI))(start, signal()));
 });
 
-test("a token function gets the need, and its grant comes back with the page's base", async () => {
+test("a token function gets the need, and its grant comes back", async () => {
   const spec = tokenSpec(async ({ signal, ...need }) => ({ token: "t", websocketUrl: "wss://x", need }), document.baseURI);
   const want = { reason: "renew", profile: "p", leaseId: "l" } as const;
   same(await tokenSource(spec)(want, signal()), {
     grant: { token: "t", websocketUrl: "wss://x", need: want },
-    base: document.baseURI,
   });
 });
 
