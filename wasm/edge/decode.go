@@ -79,7 +79,9 @@ func input(n node) (live.Input, error) {
 			case "text", "activityEnd":
 				in.Asks = true
 			case "audio":
-				in.Audio = audioLength(value.get(key))
+				in.Stream, in.Audio = true, audioLength(value.get(key))
+			case "video":
+				in.Stream = true
 			}
 		}
 	case "toolResponse":

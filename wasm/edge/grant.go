@@ -25,7 +25,9 @@ func (r reply) token() (live.Token, error) {
 	}
 	t := grantOf(r.body, r.base)
 	t.ExpiresIn -= r.age
-	t.NewSessionExpiresIn -= r.age
+	if t.NewSessionExpiresIn > 0 {
+		t.NewSessionExpiresIn = max(1, t.NewSessionExpiresIn-r.age) // 0 would mean that none is named
+	}
 	return t, nil
 }
 

@@ -48,7 +48,11 @@ func (n node) get(key string) node {
 	return node{n.value.Get(key)}
 }
 
-func (n node) remove(key string) { n.value.Delete(key) }
+func (n node) remove(key string) {
+	if n.value.Type() == js.TypeObject {
+		n.value.Delete(key)
+	}
+}
 
 func (n node) items() []node {
 	if n.value.Type() != js.TypeObject || !js.Global().Get("Array").Call("isArray", n.value).Bool() {

@@ -186,7 +186,7 @@ func (s *Socket) send(body js.Value) (err error) {
 	}
 	defer func() {
 		if recover() != nil { // a cycle, a BigInt
-			err = errNotJSON
+			err = live.ErrNotJSON
 		}
 	}()
 	s.ws.Call("send", jsJSON.Call("stringify", body))

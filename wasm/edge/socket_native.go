@@ -155,7 +155,7 @@ func (s *Socket) send(body map[string]any) error {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(body); err != nil {
-		return errNotJSON
+		return live.ErrNotJSON
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

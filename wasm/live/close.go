@@ -42,13 +42,17 @@ func (e *CloseError) Error() string {
 	return fmt.Sprintf("socket closed with %d: %s", e.Code, e.Reason)
 }
 
-// Scrub returns e without the given secrets in its reason, and with the reason
-// no longer than a close frame can carry.
+// Scrub returns e without the given secrets in its reason: whole, escaped as in a
+// URL, without what stands before their last slash, or cut short at the end, as
+// the service cuts reasons. A reason is no longer than a close frame can carry.
 func (e *CloseError) Scrub(secrets ...Secret) *CloseError {
 	reason := e.Reason
 	for _, s := range secrets {
-		if !s.IsZero() {
-			reason = strings.ReplaceAll(reason, s.Reveal(), redacted)
+		value := s.Reveal()
+		for _, form := range []string{value, strings.ReplaceAll(value, "/", "%2F"), value[strings.LastIndex(value, "/")+1:]} {
+			if form == value || len(form) >= minPrefix {
+				reason = scrub(reason, form)
+			}
 		}
 	}
 	if len(reason) > maxCloseReason {
@@ -57,9 +61,27 @@ func (e *CloseError) Scrub(secrets ...Secret) *CloseError {
 	return &CloseError{Code: e.Code, Reason: reason}
 }
 
+// minPrefix is how much of a secret at the end of a text is taken for one.
+const minPrefix = 8
+
+func scrub(text, secret string) string {
+	if secret == "" {
+		return text
+	}
+	text = strings.ReplaceAll(text, secret, redacted)
+	for n := min(len(secret), len(text)); n >= minPrefix; n-- {
+		if rest, ok := strings.CutSuffix(text, secret[:n]); ok {
+			return rest + redacted
+		}
+	}
+	return text
+}
+
 var (
 	// ErrMalformed is a server frame that holds no JSON object.
 	ErrMalformed = errors.New("server frame is not a JSON object")
+	// ErrNotJSON is a message, or a setup, that cannot be written as JSON.
+	ErrNotJSON = errors.New("cannot be written as JSON: use plain objects, strings, numbers and booleans")
 	// ErrNotOpen is a send on a socket that is not open, or no longer.
 	ErrNotOpen = errors.New("socket is not open")
 )

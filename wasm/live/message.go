@@ -43,6 +43,8 @@ type Setup struct {
 type Input struct {
 	// Asks is set when the model answers this input with a turn.
 	Asks bool
+	// Stream is set for sound and pictures, of which more follows all the time.
+	Stream bool
 	// Audio is the length of the sound in this message, 0 for any other input.
 	// Only such input may be evicted when a queue is full.
 	Audio time.Duration

@@ -36,8 +36,8 @@ const (
 const LockFull = "full"
 
 // Token is one grant of the issuer: the credential, what it is good for, and
-// where to renew it. Durations count from the moment the grant was asked for,
-// so a page with a wrong clock reckons the same as any other.
+// where to renew it. Durations count from the moment the grant was asked for
+// unless they say otherwise, so a page with a wrong clock reckons the same as any other.
 type Token struct {
 	Secret  Secret // the ephemeral token's name, "auth_tokens/…"
 	Lease   Secret
@@ -47,7 +47,7 @@ type Token struct {
 
 	ExpiresIn           time.Duration // messages are refused afterwards
 	NewSessionExpiresIn time.Duration // no new session starts afterwards; resuming may
-	RenewAfter          time.Duration // renewal is accepted and wanted from here on; 0: not renewable
+	RenewAfter          time.Duration // renewal is accepted and wanted from here on, counted from the answer; 0: nobody said
 
 	URL        string // the constrained endpoint, without the token
 	Param      string // query parameter that carries the token

@@ -15,12 +15,23 @@ type end struct {
 	rotation Cause     // why we changed the connection ourselves; "" if we did not
 	liveAt   time.Time // of setupComplete; zero if it never came
 	grant    *grant    // the token used; nil if there was none
+	resumed  bool      // the setup carried a handle
+}
+
+// class is the phase as the table of ends knows it.
+func (e end) class() live.Phase {
+	if e.phase == live.PhaseSetup && e.resumed {
+		return phaseResume
+	}
+	return e.phase
 }
 
 // attempt is one try: token, dial, setup, pump. Until the session was live once
 // it is over at startBy.
 func (s *Session) attempt(ctx context.Context, startBy time.Time) end {
-	g, err := s.purse.get(ctx, s.handle)
+	waiting, cancel := s.limit(ctx, live.PhaseToken, s.cfg.TokenTimeout, startBy)
+	g, err := s.purse.get(ctx, waiting, s.handle)
+	cancel()
 	if err != nil {
 		return end{phase: live.PhaseToken, err: err}
 	}
@@ -32,12 +43,15 @@ func (s *Session) attempt(ctx context.Context, startBy time.Time) end {
 	}
 	cancel()
 	if err != nil {
-		return end{phase: live.PhaseDial, err: s.scrub(err, g), grant: g}
+		return end{phase: live.PhaseDial, err: scrub(err, g, s.handle), grant: g}
 	}
 
 	settingUp, cancel := s.limit(ctx, live.PhaseSetup, s.cfg.SetupTimeout, startBy)
 	defer cancel()
-	l := &line{Session: s, conn: conn, grant: g, messages: make(chan live.Message), over: make(chan error, 1)}
+	l := &line{
+		Session: s, conn: conn, grant: g, openedWith: s.handle,
+		messages: make(chan live.Message, 64), over: make(chan error, 1),
+	}
 	l.turn.covered = !s.handle.IsZero() // by the handle that it opens with
 	stopReading := l.startReading(ctx)
 	e := l.setUp(ctx, settingUp)
@@ -45,7 +59,7 @@ func (s *Session) attempt(ctx context.Context, startBy time.Time) end {
 	defer cancel()
 	conn.Close(closing)
 	stopReading()
-	e.err = s.scrub(e.err, g)
+	e.err = scrub(e.err, g, l.openedWith, s.handle)
 	return e
 }
 
@@ -58,9 +72,9 @@ func (s *Session) limit(ctx context.Context, phase live.Phase, d time.Duration, 
 }
 
 // scrub takes our secrets out of what the other side said.
-func (s *Session) scrub(err error, g *grant) error {
+func scrub(err error, g *grant, handles ...live.Secret) error {
 	if closed, ok := errors.AsType[*live.CloseError](err); ok {
-		return closed.Scrub(g.token.Secret, g.token.Lease, s.handle)
+		return closed.Scrub(append(handles, g.token.Secret, g.token.Lease)...)
 	}
 	return err
 }
@@ -68,13 +82,14 @@ func (s *Session) scrub(err error, g *grant) error {
 // line is the session on one open socket.
 type line struct {
 	*Session
-	conn     Conn
-	grant    *grant
-	messages chan live.Message
-	over     chan error // the socket's end, after the last message
-	liveAt   time.Time
-	goAway   *deadline
-	turn     turn
+	conn       Conn
+	grant      *grant
+	openedWith live.Secret // the handle; zero for a new session
+	messages   chan live.Message
+	over       chan error // the socket's end, after the last message
+	liveAt     time.Time
+	goAway     *deadline
+	turn       turn
 }
 
 // startReading moves messages from the socket to l.messages until the returned
@@ -103,13 +118,17 @@ func (l *line) startReading(ctx context.Context) (stop func()) {
 	}
 }
 
-// ended makes the end of the attempt.
+// ended makes the end of the attempt. What had arrived before is taken in: a
+// handle may be among it.
 func (l *line) ended(err error) end {
+	for len(l.messages) > 0 {
+		l.receive(<-l.messages)
+	}
 	phase := live.PhaseSetup
 	if !l.liveAt.IsZero() {
 		phase = live.PhaseLive
 	}
-	return end{phase: phase, err: err, liveAt: l.liveAt, grant: l.grant}
+	return end{phase: phase, err: err, liveAt: l.liveAt, grant: l.grant, resumed: !l.openedWith.IsZero()}
 }
 
 // setUp sends the setup, waits for its answer, and pumps.
@@ -126,9 +145,6 @@ func (l *line) setUp(ctx, settingUp context.Context) end {
 	for l.liveAt.IsZero() {
 		select {
 		case m := <-l.messages:
-			if m.SetupComplete {
-				l.live()
-			}
 			l.receive(m)
 		case err := <-l.over:
 			return l.ended(err)
@@ -166,7 +182,7 @@ func (l *line) pump(ctx context.Context) end {
 	for {
 		now := time.Now()
 		due, cause, wake := rotate(now, l.turn.quiet(), l.deadlines())
-		if due {
+		if due && len(l.messages) == 0 {
 			e := l.ended(nil)
 			e.rotation = cause
 			return e
@@ -184,7 +200,7 @@ func (l *line) pump(ctx context.Context) end {
 		case err := <-l.over:
 			return l.ended(err)
 		case f := <-l.purse.fetch:
-			if e, over := l.renewed(f, now); over {
+			if e, over := l.renewed(f); over {
 				return e
 			}
 		case <-l.queue.ready:
@@ -212,21 +228,21 @@ func (l *line) deadlines() []deadline {
 // renewed takes the result of an early renewal. Until the present token is
 // refused or expires a failure costs nothing, unless it is the issuer's last
 // word: refusing renewal is how access is taken back.
-func (l *line) renewed(f fetched, now time.Time) (e end, over bool) {
+func (l *line) renewed(f fetched) (e end, over bool) {
 	err := l.purse.take(f)
 	if err == nil {
 		return end{}, false
 	}
 	v := classify(err, live.PhaseToken)
-	switch v.do {
-	case stop:
+	switch {
+	case lastWord(v):
 		e = l.ended(err)
 		e.phase = live.PhaseToken
 		return e, true
-	case newLease:
-		l.purse.gone = true
+	case v.do == newLease && !l.purse.gone:
+		l.purse.gone = true // and ask at once for another
 	default:
-		l.purse.retryAt = now.Add(max(v.wait, renewRetry))
+		l.purse.retryAt = time.Now().Add(max(v.wait, renewRetry))
 	}
 	return end{}, false
 }
@@ -257,6 +273,9 @@ func (l *line) flush(now time.Time) (again time.Time) {
 
 // receive takes in one server message.
 func (l *line) receive(m live.Message) {
+	if m.SetupComplete && l.liveAt.IsZero() {
+		l.live()
+	}
 	l.turn.received(m)
 	if !m.Handle.IsZero() {
 		l.handle = m.Handle

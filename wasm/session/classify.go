@@ -36,10 +36,14 @@ type verdict struct {
 type rule struct {
 	code   int
 	reason string
-	phase  live.Phase
+	phase  live.Phase // or phaseResume
 	do     action
 	as     string
 }
+
+// phaseResume is live.PhaseSetup of a connection that resumes. A setup that was
+// good for the session before can then only be refused for its handle.
+const phaseResume live.Phase = "resume"
 
 // ends is the table of socket ends: the first row that matches decides. None of
 // the reasons is documented by the service as a contract; all were observed, so
@@ -51,6 +55,7 @@ var ends = []rule{
 	{live.CloseInternal, "new_session_expire_time", "", newToken, CodeConfig},
 	// The handle is dead.
 	{live.ClosePolicy, "session not found", "", restart, CodeConfig},
+	{live.ClosePolicy, "entity was not found", live.PhaseSetup, stop, CodeModel}, // without a handle it is the model
 	{live.ClosePolicy, "entity was not found", "", restart, CodeModel},
 	{live.CloseInvalid, "invalid session handle", "", restart, CodeConfig},
 	// Trying again would change nothing.
@@ -66,11 +71,14 @@ var ends = []rule{
 	// A setup that is refused stays refused; what is refused later was input.
 	{live.CloseInvalid, "", live.PhaseSetup, stop, CodeConfig},
 	{live.ClosePolicy, "", live.PhaseSetup, stop, CodeConfig},
+	{live.CloseInvalid, "", phaseResume, restart, CodeConfig},
+	{live.ClosePolicy, "", phaseResume, restart, CodeConfig},
 	{live.CloseInvalid, "", "", stop, CodeProtocol},
 	{0, "", "", again, CodeNetwork},
 }
 
-// classify decides what follows an attempt that ended in phase with err.
+// classify decides what follows an attempt that ended in phase, or in
+// phaseResume, with err.
 func classify(err error, phase live.Phase) verdict {
 	if closed, ok := errors.AsType[*live.CloseError](err); ok {
 		reason := strings.ToLower(closed.Reason)
@@ -86,19 +94,35 @@ func classify(err error, phase live.Phase) verdict {
 	if _, ok := errors.AsType[*timeoutError](err); ok {
 		return verdict{do: again, code: CodeTimeout, retryable: true}
 	}
+	if errors.Is(err, live.ErrNotJSON) {
+		return verdict{do: stop, code: CodeConfig}
+	}
 	return verdict{do: again, code: CodeProtocol, retryable: true}
+}
+
+// passing are the issuer's codes that the same request may not meet again.
+var passing = map[string]bool{
+	CodeNetwork: true, CodeTimeout: true, CodeUnavailable: true,
+	"rate_limited": true, "store_unavailable": true, "audit_unavailable": true,
+	"too_early": true, // our clock is ahead of the issuer's
 }
 
 // classifyRefusal decides what follows when the issuer gave no token.
 func classifyRefusal(e *live.TokenError) verdict {
 	v := verdict{do: stop, code: e.Code, wait: e.RetryAfter}
 	switch {
-	case e.Code == codeLeaseGone, e.Code == codeLeaseEnded:
+	case e.Code == "lease_not_found", e.Code == "lease_ended":
 		v.do = newLease
-	case e.Code == CodeNetwork, e.Code == CodeTimeout, e.Code == codeTooEarly, e.Status == 429, e.Status == 503:
+	case passing[e.Code], e.Status == 429, e.Status == 503:
 		v.do, v.retryable = again, true
 	}
 	return v
+}
+
+// lastWord reports whether a refused renewal takes access back. What a broken
+// gateway or issuer says does not: the present token is still good.
+func lastWord(v verdict) bool {
+	return v.do == stop && v.code != CodeProtocol && v.code != "internal" && v.code != "upstream_refused"
 }
 
 // fail makes the error that a session ends with.

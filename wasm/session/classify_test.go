@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -22,8 +23,12 @@ func TestEveryEndHasItsConsequence(t *testing.T) {
 		{1011, "auth token has expired", pump, newToken, CodeConfig},
 		{1011, "new_session_expire_time deadline exceeded", setup, newToken, CodeConfig},
 		{1008, "BidiGenerateContent session not found", setup, restart, CodeConfig},
-		{1008, "Requested entity was not found.", setup, restart, CodeModel},
-		{1007, "Invalid session handle", setup, restart, CodeConfig},
+		{1008, "Requested entity was not found.", phaseResume, restart, CodeModel},
+		{1008, "Requested entity was not found.", setup, stop, CodeModel},
+		{1007, "Invalid session handle", phaseResume, restart, CodeConfig},
+		{1007, "Request contains an invalid argument.", phaseResume, restart, CodeConfig},
+		{1008, "Operation is not implemented, or supported, or enabled.", phaseResume, restart, CodeConfig},
+		{1011, "Internal error encountered.", phaseResume, again, CodeUnavailable},
 		{1011, "You exceeded your current quota, please check", setup, stop, CodeQuota},
 		{1011, "You exceeded your current quota, please check", pump, stop, CodeQuota},
 		{1007, "User location is not supported for the API use.", setup, stop, CodeRegion},
@@ -83,6 +88,8 @@ func TestEveryRefusalOfTheIssuerHasItsConsequence(t *testing.T) {
 		{&live.TokenError{Code: "rate_limited", Status: 429, RetryAfter: time.Minute}, again},
 		{&live.TokenError{Code: "too_many_leases", Status: 429}, again},
 		{&live.TokenError{Code: "upstream_unavailable", Status: 503}, again},
+		{&live.TokenError{Code: "upstream_unavailable", Status: 502}, again},
+		{&live.TokenError{Code: "store_unavailable", Status: 500}, again},
 		{&live.TokenError{Code: "network"}, again},
 		{&live.TokenError{Code: "timeout"}, again},
 		{&live.TokenError{Code: "lease_not_found", Status: 404}, newLease},
@@ -98,6 +105,9 @@ func TestEveryRefusalOfTheIssuerHasItsConsequence(t *testing.T) {
 		if v.do != refusal.do || v.code != refusal.err.Code || v.wait != refusal.err.RetryAfter {
 			t.Errorf("%v: %v as %s after %v, want %v", refusal.err, v.do, v.code, v.wait, refusal.do)
 		}
+	}
+	if v := classify(fmt.Errorf("setup: %w", live.ErrNotJSON), live.PhaseSetup); v.do != stop || v.code != CodeConfig {
+		t.Errorf("a setup that is no JSON: %v as %s", v.do, v.code)
 	}
 	if v := classify(live.ErrMalformed, live.PhaseLive); v.do != again || v.code != CodeProtocol {
 		t.Errorf("a malformed frame: %v as %s", v.do, v.code)

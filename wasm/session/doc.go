@@ -19,6 +19,7 @@
 //   - A reader belongs to its attempt and ends with it, so late news from a dead
 //     socket reaches nobody.
 //   - Only a resumable update replaces the handle; a dead handle is dropped.
-//   - At most one token is asked for per attempt, and one at a time.
+//   - Tokens are asked for one at a time: when a connection needs one, or ahead
+//     of the present one's end.
 //   - Every wait has a limit, and ends early when the session is closed.
 package session

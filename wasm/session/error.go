@@ -18,9 +18,6 @@ const (
 	CodeQuota       = "quota"              // the project's quota is used up
 	CodeRegion      = "region_unsupported" // the visitor's location is not served
 	CodeUnavailable = "upstream_unavailable"
-	codeLeaseGone   = "lease_not_found"
-	codeLeaseEnded  = "lease_ended"
-	codeTooEarly    = "too_early"
 )
 
 // Error is why a session ended by itself.

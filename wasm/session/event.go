@@ -55,7 +55,7 @@ type (
 	// Resumed is the receipt of a recovery.
 	Resumed struct {
 		Rung      Rung
-		Gap       time.Duration // from the end of the old connection to setupComplete
+		Gap       time.Duration // from when the old socket was closed, or given up, to setupComplete
 		LostAudio time.Duration // evicted meanwhile
 		Cause     Cause
 	}

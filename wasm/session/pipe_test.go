@@ -35,6 +35,7 @@ type pipe struct {
 	endOnce  sync.Once
 	closing  chan struct{} // closed when the client asks for a close
 	dead     bool          // the line: nobody answers a close
+	badSetup bool          // the setup cannot be written as JSON
 	buffered atomic.Int64
 }
 
@@ -63,6 +64,9 @@ func (p *pipe) open() bool {
 }
 
 func (p *pipe) Setup(s live.Setup) error {
+	if p.badSetup {
+		return live.ErrNotJSON
+	}
 	if !p.open() {
 		return live.ErrNotOpen
 	}
@@ -75,7 +79,7 @@ func (p *pipe) Send(in live.Input) error {
 		return live.ErrNotOpen
 	}
 	if in.Body == "cannot be encoded" {
-		return errors.New("cannot be encoded")
+		return live.ErrNotJSON
 	}
 	p.inputs <- in
 	return nil

@@ -87,31 +87,35 @@ type purse struct {
 }
 
 // get returns a token that can open a connection, asking the issuer if the
-// present one cannot.
-func (p *purse) get(ctx context.Context, handle live.Secret) (*grant, error) {
-	for ctx.Err() == nil {
+// present one cannot. It waits as long as waiting lasts; what it asks for lasts
+// as long as ctx, the session's.
+func (p *purse) get(ctx, waiting context.Context, handle live.Secret) (*grant, error) {
+	for waiting.Err() == nil {
 		if p.now.good(time.Now(), !handle.IsZero()) {
 			return p.now, nil
 		}
+		old := p.fetch != nil // asked for earlier, and maybe for something else
 		p.ask(ctx, p.need(handle))
 		select {
 		case f := <-p.fetch:
-			if err := p.take(f); err != nil {
+			err := p.take(f)
+			switch {
+			case old:
+			case err != nil:
 				return nil, err
-			}
-			if !p.now.good(time.Now(), !handle.IsZero()) {
+			case !p.now.good(time.Now(), !handle.IsZero()):
 				return nil, &live.TokenError{Code: CodeProtocol, Detail: "the issuer's new token is already too old to use: check its lifetimes"}
 			}
-		case <-ctx.Done():
+		case <-waiting.Done():
 		}
 	}
-	return nil, context.Cause(ctx)
+	return nil, context.Cause(waiting)
 }
 
 // need says what to ask the issuer for.
 func (p *purse) need(handle live.Secret) live.Need {
 	n := live.Need{Reason: live.ReasonStart, Profile: p.profile}
-	if p.now == nil || p.gone || (handle.IsZero() && p.now.spent) {
+	if p.now == nil || p.gone || (handle.IsZero() && (p.now.spent || !p.now.refused)) {
 		return n // a new conversation for the service is a new lease for the issuer
 	}
 	n.Reason = live.ReasonRenew
@@ -134,7 +138,7 @@ func (p *purse) ask(ctx context.Context, need live.Need) {
 	result := make(chan fetched, 1)
 	p.fetch = result
 	go func() {
-		ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, &timeoutError{"the issuer's answer"})
+		ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, &timeoutError{"phase token"})
 		defer cancel()
 		asked := time.Now()
 		token, err := p.source(ctx, need)

@@ -54,7 +54,7 @@ func (q *queue) add(it item) (evicted []item, err error) {
 		return nil, ErrClosed
 	}
 	if it.input.Audio == 0 {
-		if q.reliable == maxWaiting {
+		if q.reliable >= maxWaiting {
 			return nil, ErrQueueFull
 		}
 		q.reliable++

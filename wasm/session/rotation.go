@@ -51,21 +51,29 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// turn follows who owes whom an answer, as far as messages tell.
+// turn follows who owes whom an answer, as far as messages tell. Speech is not
+// followed: only the service knows where in a stream of sound somebody speaks.
 type turn struct {
-	asked   bool            // input that wants an answer was sent after the last turn
+	asked   bool            // input was sent that the next turn, or the one under way, answers
+	next    bool            // and more, which the turn after that answers
 	running bool            // the model's turn began
-	covered bool            // the handle was given after the last turn's end
+	covered bool            // the handle was given after the last turn, and after all input but streams
 	owed    map[string]bool // function calls not yet answered
 }
 
-// quiet reports whether the connection can be changed without losing anything.
+// quiet reports whether the connection can be changed without losing a turn,
+// an answer or a message.
 func (t *turn) quiet() bool { return !t.asked && !t.running && t.covered && len(t.owed) == 0 }
 
 // sent follows input that a socket took.
 func (t *turn) sent(in live.Input) {
+	if !in.Stream {
+		t.covered = false
+	}
 	if in.Asks {
-		t.asked, t.covered = true, false
+		// What is asked into a turn ends it; its own answer is the turn after that.
+		t.next = t.next || t.asked || t.running
+		t.asked = true
 	}
 	for _, id := range in.Answers {
 		delete(t.owed, id)
@@ -87,7 +95,7 @@ func (t *turn) received(m live.Message) {
 		delete(t.owed, id)
 	}
 	if m.TurnComplete {
-		t.asked, t.running = false, false
+		t.asked, t.next, t.running = t.next, false, false
 	}
 	if !m.Handle.IsZero() && !t.asked && !t.running {
 		t.covered = true

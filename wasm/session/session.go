@@ -59,6 +59,10 @@ const (
 	// took at least this long: a tunnel or a lift must not end a conversation.
 	maxFailures = 10
 	maxTrouble  = 5 * time.Minute
+	// A handle is given up after this many refused resumes in a row that took at
+	// least this long. The service was seen to hold an old socket for a while.
+	maxResumes  = 3
+	maxResuming = 30 * time.Second
 	// A session that never was live gives up after this many, because somebody
 	// is waiting for an answer.
 	maxStartFailures = 3
@@ -84,8 +88,9 @@ type Session struct {
 	purse     purse
 	handle    live.Secret   // of the newest resumable update
 	cause     Cause         // of the attempt under way
+	resuming  trouble       // resumes that failed
 	last      *connection   // the last one that was live; nil before the first
-	lostAudio time.Duration // evicted since it ended
+	lostAudio time.Duration // evicted since the last connection ended
 }
 
 // connection is what is remembered of a connection that was live.
@@ -129,7 +134,8 @@ func (s *Session) Send(in live.Input, settle func(error)) error {
 	return s.queue.push(item{in, settle})
 }
 
-// Wake ends a wait for a retry: the network is back, or the page is visible.
+// Wake ends a wait for a retry, unless the issuer asked for it: the network is
+// back, or the page is visible.
 func (s *Session) Wake() {
 	select {
 	case s.woken <- struct{}{}:
@@ -183,13 +189,15 @@ func (s *Session) run(ctx context.Context) error {
 		}
 		var v verdict // of a rotation: go on
 		if end.rotation == "" {
-			v = classify(end.err, end.phase)
+			v = classify(end.err, end.class())
+			v.do = s.descend(v.do, end)
 			s.apply(v.do, end)
 		} else {
 			s.cause = end.rotation
 		}
 		if !end.liveAt.IsZero() {
-			s.last = &connection{end.grant, time.Now(), s.cause}
+			s.tellDropped() // what was lost so far, was not lost by this end
+			s.last, s.lostAudio = &connection{end.grant, time.Now(), s.cause}, 0
 			if time.Since(end.liveAt) >= steady {
 				trouble.failures = 0
 			}
@@ -198,12 +206,12 @@ func (s *Session) run(ctx context.Context) error {
 		// announces the end of every connection at its start must not make us spin.
 		wait := delay(trouble.failures, v.wait, s.random())
 		trouble.add(time.Now())
-		if end.rotation == "" && (v.do == stop || s.exhausted(trouble, time.Now().Add(wait), startBy)) {
+		if end.rotation == "" && (v.do == stop || v.wait > maxTrouble || s.exhausted(trouble, time.Now().Add(wait), startBy)) {
 			return fail(end.err, end.phase, v)
 		}
 		if wait > 0 {
 			s.emit(Status{State: StateWaiting, Cause: s.cause, RetryIn: wait})
-			if !s.sleep(ctx, wait) {
+			if !s.sleep(ctx, wait, v.wait > 0) {
 				return context.Cause(ctx)
 			}
 		}
@@ -243,19 +251,49 @@ func (s *Session) apply(do action, end end) {
 		end.grant.refused = true
 	case newLease:
 		s.purse.gone = true
+		if g := s.purse.now; g != nil && g.token.Lock == live.LockFull {
+			s.handle = live.Secret{} // a first token cannot hold it
+		}
 	case restart:
 		s.cause = CauseRestart
 		s.handle = live.Secret{}
 	}
 }
 
-// sleep waits, and reports whether the session goes on.
-func (s *Session) sleep(ctx context.Context, d time.Duration) bool {
+// descend gives a handle up that cannot be resumed, although nobody says that
+// it is dead. The service may still hold the old socket for a while, so that
+// takes some tries and some time.
+func (s *Session) descend(do action, end end) action {
+	if do != again || end.class() != phaseResume {
+		if !end.liveAt.IsZero() {
+			s.resuming.failures = 0
+		}
+		return do
+	}
+	now := time.Now()
+	if s.resuming.add(now); s.resuming.failures >= maxResumes && now.Sub(s.resuming.since) >= maxResuming {
+		s.resuming.failures = 0
+		return restart
+	}
+	return again
+}
+
+// sleep waits, and reports whether the session goes on. Waking up ends the wait
+// unless it was advised: the issuer knows nothing of tabs and networks.
+func (s *Session) sleep(ctx context.Context, d time.Duration, advised bool) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
+	case <-s.woken: // of a time before this wait
+	default:
+	}
+	woken := s.woken
+	if advised {
+		woken = nil
+	}
+	select {
 	case <-timer.C:
-	case <-s.woken:
+	case <-woken:
 	case <-ctx.Done():
 		return false
 	}

@@ -60,6 +60,179 @@ func TestStories(t *testing.T) {
 			st.turn(p, "h3")
 			st.goLive("h3")
 		}},
+		{"a rotation waits until the service has taken in the answer to a call", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			p.messages <- live.Message{Calls: []string{"c1"}}
+			p.messages <- live.Message{TurnComplete: true}
+			p.messages <- live.Message{Handle: live.NewSecret("before the answer")}
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			time.Sleep(7 * time.Second)
+			_ = st.session.Send(live.Input{Answers: []string{"c1"}}, func(error) {})
+			_ = st.session.Send(live.Input{Stream: true, Audio: time.Millisecond}, func(error) {})
+			time.Sleep(3 * time.Second)
+			st.turn(p, "after the answer")
+			st.goLive("after the answer")
+		}},
+		{"a rotation waits for the answer to what was asked into a turn", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			st.say("A")
+			p.messages <- live.Message{Content: true}
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			time.Sleep(time.Second)
+			st.say("B")
+			p.messages <- live.Message{Interrupted: true}
+			p.messages <- live.Message{TurnComplete: true}
+			p.messages <- live.Message{Handle: live.NewSecret("of A")}
+			time.Sleep(3 * time.Second)
+			st.turn(p, "of B")
+			st.goLive("of B")
+		}},
+		{"a rotation waits for the end of an activity", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			_ = st.session.Send(live.Input{Body: "activityStart"}, func(error) {})
+			synctest.Wait()
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			time.Sleep(3 * time.Second)
+			_ = st.session.Send(live.Input{Body: "activityEnd", Asks: true}, func(error) {})
+			time.Sleep(time.Second)
+			st.turn(p, "h2")
+			st.goLive("h2")
+		}},
+		{"a gateway that fails a renewal does not end a conversation", func(st *story) {
+			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+				switch n {
+				case 2:
+					return live.Token{}, &live.TokenError{Code: "upstream_unavailable", Status: 502}
+				case 3:
+					return live.Token{}, &live.TokenError{Code: "protocol", Status: 200}
+				case 4:
+					return live.Token{}, &live.TokenError{Code: "internal", Status: 500}
+				}
+				return token(n), nil
+			}
+			st.run(context.Background())
+			st.turn(st.goLive(""), "h1")
+			time.Sleep(10*time.Minute + 30*time.Second)
+		}},
+		{"an issuer that knows no lease is not asked in a loop", func(st *story) {
+			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+				if n > 1 {
+					return live.Token{}, &live.TokenError{Code: "lease_not_found", Status: 404}
+				}
+				return token(n), nil
+			}
+			st.run(context.Background())
+			st.turn(st.goLive(""), "h1")
+			time.Sleep(10 * time.Minute)
+		}},
+		{"a handle that is refused again and again is given up", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(time.Minute)
+			p.finish(live.CloseInternal, "Internal error encountered.")
+			for {
+				p = newPipe()
+				st.dials <- p
+				if setup := <-p.setups; setup.Handle.IsZero() {
+					break
+				}
+				p.finish(live.CloseInternal, "Internal error encountered.")
+			}
+			p.messages <- live.Message{SetupComplete: true}
+			synctest.Wait()
+		}},
+		{"a setup that was good is refused for its handle", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(time.Minute)
+			p.finish(live.CloseAbnormal, "")
+			p = newPipe()
+			st.dials <- p
+			<-p.setups
+			p.finish(live.CloseInvalid, "Request contains an invalid argument.")
+			st.goLive("")
+		}},
+		{"a conversation without a handle asks for new leases, not for early renewals", func(st *story) {
+			st.run(context.Background())
+			p := st.goLive("")
+			time.Sleep(time.Minute)
+			st.refuse = &live.CloseError{Code: live.CloseAbnormal}
+			for range 15 {
+				st.dials <- nil
+			}
+			p.finish(live.CloseAbnormal, "")
+			st.goLive("")
+		}},
+		{"a renewal that comes late serves what it is still good for", func(st *story) {
+			answer := make(chan bool)
+			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+				tok := token(n)
+				if n == 2 {
+					<-answer
+					tok.NewSessionExpiresIn = time.Second
+				}
+				return tok, nil
+			}
+			st.run(context.Background())
+			p := st.goLive("")
+			st.turn(p, "h1")
+			time.Sleep(9*time.Minute + time.Second)
+			p.finish(live.CloseAbnormal, "")
+			p = st.goLive("h1")
+			p.finish(live.ClosePolicy, "BidiGenerateContent session not found")
+			time.Sleep(time.Second) // it waits for the renewal, which is not what it needs now
+			close(answer)
+			st.goLive("")
+		}},
+		{"a start is given up in its time, whatever it waits for", func(st *story) {
+			st.tokens = func(ctx context.Context, n int, _ live.Need) (live.Token, error) {
+				time.Sleep(14 * time.Second)
+				return live.Token{}, &live.TokenError{Code: "upstream_unavailable", Status: 503, RetryAfter: time.Second}
+			}
+			st.run(context.Background())
+			time.Sleep(time.Minute)
+		}},
+		{"a setup that is no JSON ends the session before it is tried again", func(st *story) {
+			st.run(context.Background())
+			p := newPipe()
+			p.badSetup = true
+			st.dials <- p
+			synctest.Wait()
+		}},
+		{"waking up does not shorten a wait that the issuer asked for", func(st *story) {
+			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+				if n == 1 {
+					return live.Token{}, &live.TokenError{Code: "rate_limited", Status: 429, RetryAfter: 10 * time.Second}
+				}
+				return token(n), nil
+			}
+			st.session.Wake()
+			st.run(context.Background())
+			time.Sleep(time.Second)
+			st.session.Wake()
+			st.goLive("")
+		}},
+		{"an issuer that wants us back in an hour is taken at its word", func(st *story) {
+			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+				if n > 1 {
+					return live.Token{}, &live.TokenError{Code: "budget_exhausted", Status: 429, RetryAfter: time.Hour}
+				}
+				return token(n), nil
+			}
+			st.run(context.Background())
+			p := st.goLive("")
+			time.Sleep(time.Minute)
+			p.finish(live.CloseAbnormal, "")
+			synctest.Wait()
+		}},
 		{"a cut resumes at once", func(st *story) {
 			st.run(context.Background())
 			p := st.goLive("")
@@ -314,6 +487,23 @@ func TestSoundBeyondTheRingGivesWayAndIsCounted(t *testing.T) {
 	}
 }
 
+func TestSoundLostEarlierIsNotLostByACut(t *testing.T) {
+	st := tell(t, func(st *story) {
+		for range 600 {
+			_ = st.session.Send(live.Input{Audio: 20 * time.Millisecond}, func(error) {})
+		}
+		st.run(context.Background())
+		p := st.goLive("")
+		st.turn(p, "h1")
+		time.Sleep(time.Minute)
+		p.finish(live.CloseAbnormal, "")
+		st.goLive("h1")
+	})
+	if log := strings.Join(st.log, "\n"); !strings.Contains(log, "dropped 2s") || !strings.Contains(log, "gap 0s, lost 0s") {
+		t.Errorf("the loss is reported wrongly:\n%s", log)
+	}
+}
+
 func TestInputThatCannotBeWrittenIsRefusedAloneAndAFullSocketHoldsBackTheRest(t *testing.T) {
 	tell(t, func(st *story) {
 		st.run(context.Background())
@@ -347,6 +537,9 @@ func TestTheQueueRefusesMoreThanItHolds(t *testing.T) {
 		t.Errorf("push on a full queue: %v", err)
 	}
 	it, _ := q.take()
+	if err := q.push(item{settle: func(error) {}}); err != nil {
+		t.Fatal(err)
+	}
 	q.giveBack(it)
 	if err := q.push(item{settle: func(error) {}}); !errors.Is(err, ErrQueueFull) {
 		t.Errorf("push after giving back: %v", err)
