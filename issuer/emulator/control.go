@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const maxControlBody = 64 << 10
@@ -23,12 +24,12 @@ type problem struct {
 // serveControl answers under /__emulator/: GET shows, POST changes.
 func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request, w *world, name string) {
 	method := map[string]string{
-		"fault": http.MethodPost, "reset": http.MethodPost,
+		"clock": http.MethodPost, "fault": http.MethodPost, "reset": http.MethodPost,
 		"journal": http.MethodGet, "tokens": http.MethodGet,
 	}[name]
 	switch {
 	case method == "":
-		problem{http.StatusNotFound, "not_found", "there are: POST fault, POST reset, GET journal, GET tokens"}.write(rw)
+		problem{http.StatusNotFound, "not_found", "there are: POST clock, POST fault, POST reset, GET journal, GET tokens"}.write(rw)
 		return
 	case method != r.Method:
 		rw.Header().Set("Allow", method)
@@ -52,6 +53,8 @@ func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request, w *world,
 		}
 	}
 	switch name {
+	case "clock":
+		s.serveClock(rw, body)
 	case "fault":
 		w.serveFault(rw, r, body)
 	case "reset":
@@ -67,6 +70,24 @@ func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request, w *world,
 	case "tokens":
 		writeJSON(rw, http.StatusOK, "application/json", map[string]any{"tokens": w.tokens.report()})
 	}
+}
+
+// serveClock moves the time, by nothing to ask for it.
+func (s *Server) serveClock(rw http.ResponseWriter, body []byte) {
+	var in struct {
+		Advance duration `json:"advance"`
+	}
+	err := decodeStrict(body, &in)
+	if err == nil {
+		err = s.Advance(time.Duration(in.Advance))
+	}
+	if err != nil {
+		problem{http.StatusBadRequest, "invalid_request", err.Error()}.write(rw)
+		return
+	}
+	now := s.Now()
+	rw.Header().Set("Date", now.Format(http.TimeFormat))
+	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"now": now})
 }
 
 // decodeStrict reads one JSON value without unknown names. An empty body is

@@ -231,7 +231,7 @@ func TestJournal(t *testing.T) {
 }
 
 func TestJournalIsBounded(t *testing.T) {
-	var j journal
+	j := journal{clock: newClock()}
 	long := strings.Repeat("x", 1<<20)
 	for range journalSize + 10 {
 		j.add(entry{}, tree{"text": long})

@@ -30,7 +30,7 @@ type conversation struct {
 	done     chan struct{}            // closed when the session is given up
 
 	agenda agenda
-	timer  *time.Timer
+	alarm  *alarm
 	end    *ending // set once
 
 	// Set by setup.
@@ -60,13 +60,12 @@ func newConversation(w *world, conn *websocket.Conn, version string) *conversati
 	return &conversation{
 		world: w, conn: conn, version: version, opened: w.clock.Now(),
 		frames: make(chan []byte), commands: make(chan func(*conversation)), done: make(chan struct{}),
-		timer: w.clock.Timer(w.clock.Now()),
+		alarm: w.clock.Alarm(),
 	}
 }
 
 // run talks from the upgrade to the end and leaves nothing behind.
 func (c *conversation) run(creds credentials) {
-	defer c.timer.Stop()
 	c.record("in", "open", 0, nil)
 
 	var reader sync.WaitGroup
@@ -107,13 +106,10 @@ func (c *conversation) talk(creds credentials) {
 // ask for meanwhile. ok is false at the end.
 func (c *conversation) next() (frame []byte, ok bool) {
 	for c.end == nil {
-		if at, ok := c.agenda.next(); ok {
-			c.timer.Reset(at.Sub(c.world.clock.Now()))
-		} else {
-			c.timer.Stop()
-		}
+		c.rest()
 		select {
 		case frame, ok := <-c.frames:
+			c.alarm.Wake()
 			if ok {
 				return frame, true
 			}
@@ -122,7 +118,7 @@ func (c *conversation) next() (frame []byte, ok bool) {
 			do(c)
 		case <-c.cutShort:
 			c.tokenExpired()
-		case <-c.timer.C:
+		case <-c.alarm.C:
 			for c.end == nil {
 				do := c.agenda.due(c.world.clock.Now())
 				if do == nil {
@@ -133,6 +129,12 @@ func (c *conversation) next() (frame []byte, ok bool) {
 		}
 	}
 	return nil, false
+}
+
+// rest tells the clock that everything is done until the agenda's next entry.
+func (c *conversation) rest() {
+	at, _ := c.agenda.next()
+	c.alarm.Set(at)
 }
 
 // read hands frames over one by one, so that a client which sends faster than
@@ -179,6 +181,7 @@ func (c *conversation) hangUp() {
 		dir = "in"
 	}
 	c.record(dir, "close", 0, tree{"code": c.end.code, "reason": reason})
+	c.alarm.Stop() // the client's close frame may take its time, and no clock waits for it
 	c.world.log.Info("socket closed", "session", c.sessionID(), "by", dir, "code", c.end.code, "reason", redactText(reason))
 
 	if c.end.byClient || c.end.code == 1006 {
@@ -188,11 +191,17 @@ func (c *conversation) hangUp() {
 	c.conn.Close(websocket.StatusCode(c.end.code), reason)
 }
 
-// command lets the conversation's goroutine run do. It reports false if the
-// conversation ends or ctx does before that.
+// command lets the conversation's goroutine run do and returns when that is
+// done. It reports false if the conversation ends or ctx does before that.
 func (c *conversation) command(ctx context.Context, do func(*conversation)) bool {
+	done := make(chan struct{})
 	select {
-	case c.commands <- do:
+	case c.commands <- func(c *conversation) {
+		defer close(done)
+		do(c)
+		c.rest() // so that Advance finds what was put on the agenda
+	}:
+		<-done
 		return true
 	case <-c.done:
 	case <-ctx.Done():

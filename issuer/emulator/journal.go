@@ -29,7 +29,7 @@ type entry struct {
 
 // journal keeps the newest entries in a ring.
 type journal struct {
-	clock clock
+	clock *clock
 
 	mu      sync.Mutex
 	entries []entry

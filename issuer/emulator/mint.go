@@ -59,8 +59,6 @@ func (w *world) answer(rw http.ResponseWriter, no *refusal) {
 func (w *world) write(rw http.ResponseWriter, code int, body tree) {
 	rw.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	rw.Header().Set("Cache-Control", "no-store")
-	// The emulator's time, so that others can date what it mints.
-	rw.Header().Set("Date", w.clock.Now().Format(http.TimeFormat))
 	rw.WriteHeader(code)
 	rw.Write(pretty(body))
 }

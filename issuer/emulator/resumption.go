@@ -40,7 +40,7 @@ type snapshot struct {
 // sessions knows every session that is open or can be resumed. Handles belong
 // to the project, not to a token (observed).
 type sessions struct {
-	clock    clock
+	clock    *clock
 	lifetime time.Duration // of handles, after the session's last end
 
 	mu      sync.Mutex
@@ -50,7 +50,7 @@ type sessions struct {
 	sweep   int // number of sessions at which outdated ones are next looked for
 }
 
-func newSessions(clock clock, lifetime time.Duration) *sessions {
+func newSessions(clock *clock, lifetime time.Duration) *sessions {
 	return &sessions{clock: clock, lifetime: lifetime, byID: map[string]*session{}, handles: map[digest]snapshot{}}
 }
 

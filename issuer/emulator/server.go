@@ -18,7 +18,8 @@
 //   - No token name, handle or API key is kept: stores hold hashes. None is
 //     logged or journalled, and neither is a URL, which may carry one.
 //   - Time is read and waited for in clock alone, with package time, so that all
-//     of it runs in a testing/synctest bubble over net.Pipe.
+//     of it runs in a testing/synctest bubble over net.Pipe. Outside of one,
+//     [Server.Advance] makes hours pass.
 //
 // # Who may knock
 //
@@ -30,6 +31,7 @@ package emulator
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -67,6 +69,7 @@ type Server struct {
 	HandleLifetime time.Duration
 
 	mu     sync.Mutex
+	clock  *clock // outlives resets; nil before the first use
 	now    *world // nil before the first request
 	closed bool
 }
@@ -112,6 +115,7 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "the emulator is closed", http.StatusServiceUnavailable)
 		return
 	}
+	rw.Header().Set("Date", w.clock.Now().Format(http.TimeFormat)) // so that others can date what they ask for
 	// Two of Google's SDKs ask for //ws/…, and a redirect would break their
 	// WebSocket (run), hence no ServeMux.
 	path := "/" + strings.TrimLeft(r.URL.Path, "/")
@@ -150,6 +154,37 @@ func (s *Server) Close() error {
 	return nil
 }
 
+// Now is the emulator's time, UTC. Whoever dates requests to the emulator by
+// another clock finds its tokens expired after an Advance.
+func (s *Server) Now() time.Time { return s.time().Now() }
+
+// Advance moves the emulator's time ahead by d: everything that becomes due on
+// the way (ends of connections and tokens, goAway, the rest of an answer, faults)
+// is done at its time, in order, and has been sent when Advance returns. A client
+// that leaves its socket unread holds it up for as long as one is tolerated,
+// 10 seconds. Time never goes back, not even by a reset.
+func (s *Server) Advance(d time.Duration) error {
+	clock := s.time()
+	if d < 0 || d > maxAhead-clock.ahead() {
+		return fmt.Errorf("time moves forward, and by %v in all", maxAhead)
+	}
+	clock.Advance(d)
+	return nil
+}
+
+func (s *Server) time() *clock {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.timeLocked()
+}
+
+func (s *Server) timeLocked() *clock {
+	if s.clock == nil {
+		s.clock = newClock()
+	}
+	return s.clock
+}
+
 // world gives what there is now, nil after Close.
 func (s *Server) world() *world {
 	s.mu.Lock()
@@ -158,7 +193,7 @@ func (s *Server) world() *world {
 	case s.closed:
 		return nil
 	case s.now == nil:
-		s.now = newWorld(s.options(), s.Logger)
+		s.now = newWorld(s.timeLocked(), s.options(), s.Logger)
 	}
 	return s.now
 }
@@ -168,7 +203,7 @@ func (s *Server) reset() {
 	s.mu.Lock()
 	old := s.now
 	if !s.closed {
-		s.now = newWorld(s.options(), s.Logger)
+		s.now = newWorld(s.timeLocked(), s.options(), s.Logger)
 	}
 	s.mu.Unlock()
 	old.close()
@@ -176,7 +211,7 @@ func (s *Server) reset() {
 
 // world is all that a reset forgets.
 type world struct {
-	clock    clock
+	clock    *clock
 	options  options
 	log      *slog.Logger
 	tokens   *tokens
@@ -189,8 +224,7 @@ type world struct {
 	ended  sync.WaitGroup // one for each of open; added to under mu, before closed
 }
 
-func newWorld(o options, log *slog.Logger) *world {
-	var clock clock
+func newWorld(clock *clock, o options, log *slog.Logger) *world {
 	return &world{
 		clock: clock, options: o, log: cmp.Or(log, slog.New(slog.DiscardHandler)),
 		tokens: newTokens(clock), sessions: newSessions(clock, o.HandleLifetime), journal: &journal{clock: clock},

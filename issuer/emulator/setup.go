@@ -161,7 +161,7 @@ func (c *conversation) admit(setup tree, creds credentials) *refusal {
 func (c *conversation) resume(who caller, config config) *refusal {
 	snap, busy, no := c.world.sessions.resume(c, who, config.model, config.handle)
 	if busy != nil {
-		grace := c.world.clock.Timer(c.world.clock.Now().Add(resumeGrace))
+		grace := c.world.clock.Pause(resumeGrace)
 		defer grace.Stop()
 		select {
 		case <-busy.done:

@@ -67,6 +67,7 @@ func (w *world) serveSocket(rw http.ResponseWriter, r *http.Request, version str
 
 	c := newConversation(w, conn, version)
 	if !w.enter(c) {
+		c.alarm.Stop()
 		conn.CloseNow() // the server was closed meanwhile
 		return
 	}

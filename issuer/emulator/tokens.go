@@ -66,7 +66,7 @@ type tokenRefusal struct {
 
 // tokens is the store of the token service.
 type tokens struct {
-	clock  clock
+	clock  *clock
 	secret []byte // of the projects' HMAC, new in each process
 
 	mu    sync.Mutex
@@ -74,7 +74,7 @@ type tokens struct {
 	sweep int // size at which dead tokens are next looked for
 }
 
-func newTokens(clock clock) *tokens {
+func newTokens(clock *clock) *tokens {
 	t := &tokens{clock: clock, secret: make([]byte, 32), byID: map[digest]*token{}, sweep: 1024}
 	rand.Read(t.secret)
 	return t
