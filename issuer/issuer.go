@@ -36,7 +36,8 @@ type Authenticator interface {
 }
 
 // Minter makes tokens. Its errors wrap upstream.ErrRefused or
-// upstream.ErrUnavailable; any other is a 500.
+// upstream.ErrUnavailable; any other is a 500. After upstream.ErrMisdated it is
+// asked once more, with the times of a new Config.Now.
 type Minter interface {
 	Mint(context.Context, upstream.Request) (live.Secret, error)
 }
@@ -75,6 +76,10 @@ type Config struct {
 	// Connection is how long one socket lasts, as far as is known; pages are told.
 	// Zero is 10 minutes (documented).
 	Connection time.Duration
+
+	// Now is the time by which tokens and leases are dated: the one that the
+	// token service has. Nil is this machine's.
+	Now func() time.Time
 
 	// Logger gets one event per request. Nil discards them.
 	Logger *slog.Logger
@@ -131,6 +136,9 @@ func New(c Config) (http.Handler, error) {
 	}
 	if c.Live == nil {
 		c.Live = GoogleLive
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	c.Connection = cmp.Or(c.Connection, defaultConnection)
 	i := &issuer{c, map[string]profile.Profile{}}

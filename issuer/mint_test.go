@@ -11,6 +11,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/livevalet/livevalet/issuer/emulator"
 	"github.com/livevalet/livevalet/issuer/profile"
@@ -133,5 +136,64 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	}
 	if strings.Count(d.log.String(), "\n") != 12 {
 		t.Errorf("not every request was logged: %s", d.log)
+	}
+}
+
+// An emulator's clock can be moved. Whether it is in this process or in another,
+// what comes after the move works as it does after waiting.
+func TestTokensAreGoodAfterTheEmulatorsClockHasMoved(t *testing.T) {
+	for _, shared := range []bool{true, false} {
+		for _, move := range []time.Duration{30 * time.Second, 9 * time.Minute, 12 * time.Minute, time.Hour, 30 * time.Hour} {
+			t.Run(fmt.Sprintf("by %v, one clock %v", move, shared), func(t *testing.T) {
+				var e emulator.Server
+				defer e.Close()
+				ts := httptest.NewServer(&e)
+				defer ts.Close()
+				client, err := upstream.New(upstream.Config{APIKey: live.NewSecret("emulator-test"), BaseURL: ts.URL})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				d := open(t, func(c *Config) {
+					c.Minter, c.Now = client, client.Now
+					if shared {
+						c.Now = e.Now
+					}
+				})
+				connects := func(a grantAnswer) {
+					t.Helper()
+					conn, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(ts.URL, "http")+livePath+"?access_token="+a.Token, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer conn.CloseNow()
+					if err := conn.Write(t.Context(), websocket.MessageText, []byte(`{"setup":{}}`)); err != nil {
+						t.Fatal(err)
+					}
+					if _, answer, err := conn.Read(t.Context()); err != nil || !strings.Contains(string(answer), "setupComplete") {
+						t.Errorf("got %s, %v", answer, err)
+					}
+				}
+				first := d.grant(t, "/v1/token", "")
+				connects(first)
+				if err := e.Advance(move); err != nil {
+					t.Fatal(err)
+				}
+				// The engine asks so when its token has been refused, or is old.
+				switch res := d.ask("/v1/token/renew", renewing(first, "refused"), nil); {
+				case move < time.Hour:
+					connects(d.read(t, res))
+				case codeOf(t, res) != leaseEnded:
+					t.Error("a lease lives longer than it may")
+				}
+				connects(d.grant(t, "/v1/token", ""))
+				if got := client.Now().Sub(e.Now()).Abs(); got > 3*time.Second && move > 3*time.Second {
+					t.Errorf("their clocks differ by %v", got)
+				}
+				if log := d.log.String(); strings.Contains(log, first.Token) || strings.Contains(log, first.LeaseID) {
+					t.Error("the log has a secret")
+				}
+			})
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -24,10 +25,13 @@ type event struct {
 
 type eventKey struct{}
 
-// add notes something about the request that operators want to know.
+// add notes something about the request that operators want to know. Said again,
+// as by a second attempt, it replaces what was said.
 func add(ctx context.Context, attrs ...slog.Attr) {
 	if e, ok := ctx.Value(eventKey{}).(*event); ok {
-		e.attrs = append(e.attrs, attrs...)
+		for _, a := range attrs {
+			e.attrs = append(slices.DeleteFunc(e.attrs, func(b slog.Attr) bool { return b.Key == a.Key }), a)
+		}
 	}
 }
 

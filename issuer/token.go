@@ -42,22 +42,34 @@ func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 		add(r.Context(), slog.String("clientReference", in.ClientReference))
 	}
 
-	id := newLeaseID()
-	terms, end := p.First(time.Now())
-	lease := store.Lease{
-		Key: store.KeyOf(id), Caller: caller.ID, Profile: p.Name(),
-		End: end, Expire: terms.Expire, RenewAfter: terms.RenewAfter,
+	return i.dated(func(now time.Time) error {
+		id := newLeaseID()
+		terms, end := p.First(now)
+		lease := store.Lease{
+			Key: store.KeyOf(id), Caller: caller.ID, Profile: p.Name(),
+			End: end, Expire: terms.Expire, RenewAfter: terms.RenewAfter,
+		}
+		if err := i.Leases.Create(r.Context(), lease); err != nil {
+			return storeProblem(err)
+		}
+		token, err := i.mint(r, p, terms)
+		if err != nil {
+			_ = i.Leases.Delete(context.WithoutCancel(r.Context()), lease.Key) // if not, it ends by itself
+			return err
+		}
+		i.answer(w, r, p, id, token, terms)
+		return nil
+	})
+}
+
+// dated lets attempt ask for a token as of now. If the service turns out to have
+// another time, it is asked once more; attempt must have undone what it did.
+func (i *issuer) dated(attempt func(now time.Time) error) error {
+	err := attempt(i.Now())
+	if errors.Is(err, upstream.ErrMisdated) {
+		err = attempt(i.Now())
 	}
-	if err := i.Leases.Create(r.Context(), lease); err != nil {
-		return storeProblem(err)
-	}
-	token, err := i.mint(r, p, terms)
-	if err != nil {
-		_ = i.Leases.Delete(context.WithoutCancel(r.Context()), lease.Key) // if not, it ends by itself
-		return err
-	}
-	i.answer(w, r, p, id, token, terms)
-	return nil
+	return err
 }
 
 // renew answers POST /v1/token/renew: the next token of a lease.
@@ -82,32 +94,33 @@ func (i *issuer) renew(w http.ResponseWriter, r *http.Request) error {
 		return &problem{code: invalidRequest, detail: "leave handle out: under a masked lock it goes to the service, not here"}
 	}
 	id := live.NewSecret(in.LeaseID)
-	held, err := i.lease(r.Context(), caller, id)
-	if err != nil {
-		return err
-	}
-	p, ok := i.profiles[held.Profile]
-	if !ok {
-		return &problem{code: leaseEnded, detail: "the lease's profile is gone: ask for a new lease"}
-	}
-	add(r.Context(), slog.String("profile", p.Name()))
-
-	next, terms, err := renewal(p, held, reason, time.Now())
-	if err != nil {
-		return err
-	}
-	// Before the mint, so that of two requests at once one gets a token.
-	if err := i.Leases.Swap(r.Context(), next); err != nil {
-		return storeProblem(err)
-	}
-	token, err := i.mint(r, p, terms)
-	if err != nil {
-		held.Version = next.Version + 1
-		_ = i.Leases.Swap(context.WithoutCancel(r.Context()), held) // if not, the page renews with "refused"
-		return err
-	}
-	i.answer(w, r, p, id, token, terms)
-	return nil
+	return i.dated(func(now time.Time) error {
+		held, err := i.lease(r.Context(), caller, id)
+		if err != nil {
+			return err
+		}
+		p, ok := i.profiles[held.Profile]
+		if !ok {
+			return &problem{code: leaseEnded, detail: "the lease's profile is gone: ask for a new lease"}
+		}
+		add(r.Context(), slog.String("profile", p.Name()))
+		next, terms, err := renewal(p, held, reason, now)
+		if err != nil {
+			return err
+		}
+		// Before the mint, so that of two requests at once one gets a token.
+		if err := i.Leases.Swap(r.Context(), next); err != nil {
+			return storeProblem(err)
+		}
+		token, err := i.mint(r, p, terms)
+		if err != nil {
+			held.Version = next.Version + 1
+			_ = i.Leases.Swap(context.WithoutCancel(r.Context()), held) // if not, the page renews with "refused"
+			return err
+		}
+		i.answer(w, r, p, id, token, terms)
+		return nil
+	})
 }
 
 // release answers POST /v1/token/release: the end of a lease. It may be said

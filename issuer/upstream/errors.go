@@ -12,11 +12,14 @@ import (
 var (
 	// ErrRefused: the service will say the same if asked again.
 	ErrRefused = errors.New("the token service refused")
+	// ErrMisdated is an ErrRefused to which the service's clock is the likely
+	// reason: it has moved, and the client's Now with it.
+	ErrMisdated = fmt.Errorf("%w, and its clock has moved", ErrRefused)
 	// ErrUnavailable: the service may do it later.
 	ErrUnavailable = errors.New("the token service is not available")
 )
 
-// Error is why there is no token. It wraps ErrRefused or ErrUnavailable. Its
+// Error is why there is no token. It wraps one of the three. Its
 // text holds nothing that the service or the SDK wrote, which may quote the
 // request or even the key.
 type Error struct {

@@ -58,8 +58,9 @@ func isLoopback(host string) bool {
 // rule whatever the SDK was configured with, bounds the answer and notes what
 // the SDK's errors leave out.
 type transport struct {
-	rule keyRule
-	next http.RoundTripper
+	rule  keyRule
+	next  http.RoundTripper
+	clock *serviceClock
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -71,8 +72,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	moved := t.clock.note(res.Header.Get("Date"))
 	if n, ok := r.Context().Value(noteKey{}).(*note); ok {
-		n.status, n.retryAfter = res.StatusCode, retryAfter(res.Header.Get("Retry-After"), time.Now())
+		*n = note{res.StatusCode, retryAfter(res.Header.Get("Retry-After"), t.clock.now()), moved}
 	}
 	res.Body = &limited{io.LimitReader(res.Body, maxAnswer), res.Body}
 	return res, nil
@@ -82,6 +84,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 type note struct {
 	status     int // 0: nothing answered
 	retryAfter time.Duration
+	moved      bool // the service's clock, since its last answer
 }
 
 type noteKey struct{}
@@ -92,11 +95,11 @@ type limited struct {
 }
 
 // newHTTPClient follows no redirect: the key would go along.
-func newHTTPClient(rule keyRule) *http.Client {
+func newHTTPClient(rule keyRule, clock *serviceClock) *http.Client {
 	next := http.DefaultTransport.(*http.Transport).Clone()
 	next.MaxIdleConnsPerHost = 64 // mints come in bursts; the default of 2 would dial for each
 	return &http.Client{
-		Transport:     transport{rule, next},
+		Transport:     transport{rule, next, clock},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

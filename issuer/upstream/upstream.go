@@ -72,6 +72,7 @@ type Client struct {
 	baseURL string
 	timeout time.Duration
 	http    *http.Client
+	clock   *serviceClock
 }
 
 // New checks the configuration, the rule for keys above all. It sends nothing.
@@ -93,7 +94,8 @@ func New(c Config) (*Client, error) {
 	case !rule.allows(base):
 		return nil, fmt.Errorf("%w, and the base URL names %s", errKeyTarget, base.Host)
 	}
-	client := newHTTPClient(rule)
+	clock := new(serviceClock)
+	client := newHTTPClient(rule, clock)
 	quiet.Lock()
 	defer quiet.Unlock()
 	out := log.Writer()
@@ -104,7 +106,7 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	exhaustNotices()
-	return &Client{tokens, c.BaseURL, cmp.Or(c.Timeout, defaultTimeout), client}, nil
+	return &Client{tokens, c.BaseURL, cmp.Or(c.Timeout, defaultTimeout), client, clock}, nil
 }
 
 func newTokens(key, baseURL string, client *http.Client) (*genai.Tokens, error) {
@@ -120,8 +122,9 @@ func newTokens(key, baseURL string, client *http.Client) (*genai.Tokens, error) 
 	return c.AuthTokens, nil
 }
 
-// Mint asks for one token. It tries once. Errors are *Error, or ctx's own when
-// it ended.
+// Mint asks for one token. It tries once; after an error that wraps
+// [ErrMisdated] the caller may try again with new times. Errors are *Error, or
+// ctx's own when it ended.
 func (c *Client) Mint(ctx context.Context, r Request) (live.Secret, error) {
 	if r.Uses < 1 || r.Expire.IsZero() || r.NewSessionExpire.IsZero() {
 		// The service takes 0 uses for "no limit" and absent times for long ones.
@@ -162,7 +165,11 @@ func (c *Client) config(r Request) *genai.CreateAuthTokenConfig {
 // explain makes an Error of the SDK's, without its text.
 func (n *note) explain(ctx context.Context, err error) error {
 	if api, ok := errors.AsType[genai.APIError](err); ok {
-		return &Error{Kind: kindOf(n.status), HTTP: n.status, Status: canonical(api.Status), RetryAfter: n.retryAfter}
+		e := &Error{Kind: kindOf(n.status), HTTP: n.status, Status: canonical(api.Status), RetryAfter: n.retryAfter}
+		if n.status == http.StatusBadRequest && n.moved {
+			e.Kind = ErrMisdated
+		}
+		return e
 	}
 	e := &Error{Kind: ErrUnavailable, HTTP: n.status, Reason: "no connection"}
 	switch {
@@ -175,6 +182,10 @@ func (n *note) explain(ctx context.Context, err error) error {
 	}
 	return e
 }
+
+// Now is the service's time, as far as its last answer tells. Requests must be
+// dated by it.
+func (c *Client) Now() time.Time { return c.clock.now() }
 
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

@@ -239,14 +239,14 @@ func TestARealKey(t *testing.T) {
 func TestTheTransportHoldsBackARealKeyByItself(t *testing.T) {
 	ts := service(t, func(http.ResponseWriter, *http.Request) { t.Error("the key was sent") })
 	for name, c := range map[string]*http.Client{
-		"under another base URL": newHTTPClient(keyRule{real: true}),
-		"under another host":     newHTTPClient(keyRule{real: true, sendTo: "example.org"}),
+		"under another base URL": newHTTPClient(keyRule{real: true}, new(serviceClock)),
+		"under another host":     newHTTPClient(keyRule{real: true, sendTo: "example.org"}, new(serviceClock)),
 	} {
 		tokens, err := newTokens(canary, ts.URL, c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		u := &Client{tokens, ts.URL, time.Second, c}
+		u := &Client{tokens, ts.URL, time.Second, c, new(serviceClock)}
 		if _, err := u.Mint(t.Context(), request()); !errors.Is(err, ErrRefused) || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -80,6 +80,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	host, port := reachable(listener)
 	r := &routes{log: p.log}
 	stop := func() { r.stopping.Store(true) }
+	var now func() time.Time
 	if emulated {
 		flags.BaseURL = "http://" + net.JoinHostPort(host, port)
 		if s, err = flags.connect(key); err != nil {
@@ -88,10 +89,13 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 		s.live = issuer.LiveHere
 		announce(p.log, key, from, s.name)
 		e := c.emulatorFlags.server(p)
-		r.emulator = e
+		r.emulator, now = e, e.Now
 		stop = func() { r.stopping.Store(true); e.Close() }
 	}
 	defer s.client.Close()
+	if now == nil {
+		now = s.client.Now
+	}
 	r.upstream = s.name
 
 	if r.guard, err = issuer.NewGuard(issuer.GuardConfig{Hosts: slices.Concat(issuer.Loopback(), []string{host}, c.Host), Origins: c.Origin}); err != nil {
@@ -99,7 +103,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	}
 	if r.token, err = issuer.New(issuer.Config{
 		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live,
-		Connection: max(c.EmulatorConnection, 0), Logger: p.log,
+		Connection: max(c.EmulatorConnection, 0), Now: now, Logger: p.log,
 	}); err != nil {
 		return err
 	}

@@ -71,7 +71,8 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 
 	r := &routes{log: p.log, guard: guard, upstream: s.name}
 	if r.token, err = issuer.New(issuer.Config{
-		Guard: guard, Authenticator: who, Minter: s.client, Profiles: profiles, Live: s.live, Logger: p.log,
+		Guard: guard, Authenticator: who, Minter: s.client, Profiles: profiles, Live: s.live,
+		Now: s.client.Now, Logger: p.log,
 	}); err != nil {
 		return err
 	}
