@@ -40,6 +40,7 @@ type conversation struct {
 	voice   voice
 
 	cutShort <-chan struct{} // of the token; nil with an API key
+	spent    bool            // a use of the token, by opening
 
 	memory   memory
 	pending  string // typed text that waits for its turnComplete or activityEnd
@@ -83,6 +84,10 @@ func (c *conversation) run(creds credentials) {
 
 // talk is the protocol: setup, then everything else.
 func (c *conversation) talk(creds credentials) {
+	if no := c.arrive(creds); no != nil {
+		c.stop(no.ending())
+		return
+	}
 	frame, ok := c.next()
 	if !ok {
 		return

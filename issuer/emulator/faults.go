@@ -94,10 +94,16 @@ func (f fault) check() string {
 		return "kind is one of " + strings.Join(slices.Sorted(maps.Keys(faultKinds)), ", ")
 	case f.Times < 0 || f.Times > 1000:
 		return "times is at most 1000"
-	case f.Code != 0 && !(1000 <= f.Code && f.Code <= 1014 && f.Code != 1004 && f.Code != 1005) && !(3000 <= f.Code && f.Code <= 4999):
+	case f.Code != 0 && !ValidCloseCode(f.Code):
 		return "code is 1000 to 1014 or 3000 to 4999, without 1004 and 1005; 1006 cuts the socket"
 	}
 	return ""
+}
+
+// ValidCloseCode reports whether a [CloseFrame] may have that code: what a frame
+// can carry, and 1006.
+func ValidCloseCode(code int) bool {
+	return 1000 <= code && code <= 1014 && code != 1004 && code != 1005 || 3000 <= code && code <= 4999
 }
 
 func (w *world) serveFault(rw http.ResponseWriter, r *http.Request, body []byte) {

@@ -8,27 +8,28 @@ import (
 // lock is what a token fixes of the sessions it opens. The zero lock fixes
 // nothing.
 type lock struct {
-	setup  tree       // nil: none given
-	paths  [][]string // canonical; nil: no mask
-	masked bool
+	setup    tree       // nil: none given
+	paths    [][]string // canonical; nil: no mask
+	masked   bool
+	switches Switches
 }
 
 // newLock resolves mask, the comma-separated paths of an AuthToken's fieldMask.
 //
-// The rules are those of a standard FieldMask (assumed, U3): a path goes
+// The rules are those of a standard FieldMask (assumed): a path goes
 // through singular messages, lists and maps may only end it. Duplicates and any
 // order are fine, since go-genai sends them (observed). snake_case names are
 // taken too, since python-genai sends them (what Google does with them nobody
 // has measured).
-func newLock(setup tree, mask string) (lock, *refusal) {
-	l := lock{setup: setup}
+func newLock(setup tree, mask string, switches Switches) (lock, *refusal) {
+	l := lock{setup: setup, switches: switches}
 	if mask == "" {
 		return l, nil
 	}
 	l.masked = true
 	for path := range strings.SplitSeq(mask, ",") {
 		canonical := resolve(path)
-		if canonical == nil {
+		if canonical == nil || switches.StrictMask && !strictPaths[strings.Join(canonical, ".")] {
 			return lock{}, refuse(invalidArgument, "field_mask is invalid for BidiGenerateContentSetup")
 		}
 		if !slices.ContainsFunc(l.paths, func(p []string) bool { return slices.Equal(p, canonical) }) {
@@ -63,25 +64,51 @@ func resolve(path string) []string {
 // each masked field is replaced by the token's or, where the token has none,
 // cleared (inferred from SDK comments).
 func (l lock) apply(client tree) tree {
-	if !l.masked {
-		if l.setup != nil {
-			return l.setup
-		}
+	if !l.masked && l.setup == nil {
 		return client
+	}
+	if !l.masked {
+		return l.keep(client, clone(l.setup).(tree))
 	}
 	out := clone(client).(tree)
 	for _, path := range l.paths {
-		if v, ok := lookup(l.setup, path); ok {
+		v, ok := lookup(l.setup, path)
+		parent, isMessage := v.(tree)
+		switch {
+		case ok && isMessage && l.switches.MergeParents:
+			for name, sub := range parent {
+				assign(out, append(slices.Clone(path), name), clone(sub))
+			}
+		case ok:
 			assign(out, path, clone(v))
-		} else {
+		default:
 			remove(out, path)
 		}
 	}
-	return out
+	return l.keep(client, out)
 }
 
-// covers reports whether the lock fixes any part of a top-level field.
+// keep gives the client back what the switches let no lock touch.
+func (l lock) keep(client, locked tree) tree {
+	handle := client.tree("sessionResumption").text("handle")
+	if l.switches.HonourHandle && !l.masked && handle != "" {
+		assign(locked, []string{"sessionResumption", "handle"}, handle)
+	}
+	if l.switches.IgnoreLockedHistory {
+		delete(locked, "historyConfig")
+		if v, ok := client["historyConfig"]; ok {
+			locked["historyConfig"] = v
+		}
+	}
+	return locked
+}
+
+// covers reports whether the lock keeps contextUpdate from changing any part of a
+// top-level field.
 func (l lock) covers(name string) bool {
+	if l.switches.AcceptLockedUpdate {
+		return false
+	}
 	if !l.masked {
 		return l.setup != nil
 	}

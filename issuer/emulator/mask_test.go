@@ -11,7 +11,7 @@ func TestApplyingALockLeavesTokenAndClientAlone(t *testing.T) {
 	client := func() tree {
 		return tree{"model": "m", "tools": []any{tree{}}, "generationConfig": tree{"temperature": 0.0, "topP": 3.0}}
 	}
-	l, no := newLock(token(), "generationConfig.temperature,tools,generationConfig,generationConfig.topP,labels")
+	l, no := newLock(token(), "generationConfig.temperature,tools,generationConfig,generationConfig.topP,labels", Switches{})
 	if no != nil {
 		t.Fatal(no.message)
 	}

@@ -46,7 +46,11 @@ func (w *world) serveMint(rw http.ResponseWriter, r *http.Request) {
 	}
 	w.journal.add(entry{Token: t.id.String(), Dir: "in", Kind: "mint", Bytes: len(body)}, request)
 	w.log.Info("minted a token", "token", t.id.String(), "project", p.String(), "lock", t.lock.form())
-	w.write(rw, http.StatusOK, tree{"name": name})
+	minted := tree{"name": name}
+	if w.options.Switches.MintEchoes {
+		minted = t.echo(name, request)
+	}
+	w.write(rw, http.StatusOK, minted)
 }
 
 // answer refuses over HTTP.

@@ -42,6 +42,7 @@ type snapshot struct {
 type sessions struct {
 	clock    *clock
 	lifetime time.Duration // of handles, after the session's last end
+	switches Switches
 
 	mu      sync.Mutex
 	count   int
@@ -50,8 +51,8 @@ type sessions struct {
 	sweep   int // number of sessions at which outdated ones are next looked for
 }
 
-func newSessions(clock *clock, lifetime time.Duration) *sessions {
-	return &sessions{clock: clock, lifetime: lifetime, byID: map[string]*session{}, handles: map[digest]snapshot{}}
+func newSessions(clock *clock, o options) *sessions {
+	return &sessions{clock: clock, lifetime: o.HandleLifetime, switches: o.Switches, byID: map[string]*session{}, handles: map[digest]snapshot{}}
 }
 
 // begin opens a new session for c.
@@ -81,9 +82,9 @@ func (s *sessions) resume(c *conversation, who caller, model, handle string) (sn
 	snap, known := s.handles[digestOf(handle)]
 	old := snap.session
 	switch {
-	case !known && !uuidForm.MatchString(handle):
-		return snap, nil, refuse(invalidArgument, "Invalid session handle") // the boundary is assumed, U17
-	case !known, old.project != who.project, s.outdated(old):
+	case !known:
+		return snap, nil, s.switches.unknownHandle(handle)
+	case old.project != who.project, s.outdated(old):
 		return snap, nil, errNoSession()
 	case old.model != model:
 		return snap, nil, errArgument() // the rule is documented, the code assumed
@@ -109,6 +110,27 @@ func (s *sessions) end(c *conversation) {
 	if len(of.handles) == 0 {
 		delete(s.byID, of.id) // nobody can come back to it
 	}
+}
+
+// offerHandle tells the client how to come back to here. The handle contains every
+// client message that was handled before it.
+func (c *conversation) offerHandle() {
+	known := c.memory
+	if c.pending != "" {
+		_, known = known.answer(c.pending)
+	}
+	handle := c.world.sessions.handle(c.session, known)
+	c.send(tree{"sessionResumptionUpdate": tree{"newHandle": handle, "resumable": true}})
+}
+
+// offerHandles does so every now and then, as long as nothing is generated.
+func (c *conversation) offerHandles(every time.Duration) {
+	c.agenda.add(c.world.clock.Now().Add(every), func() {
+		if c.turn == nil {
+			c.offerHandle()
+		}
+		c.offerHandles(every)
+	})
 }
 
 // handle makes a new handle for the session as it is now.

@@ -68,6 +68,9 @@ type Server struct {
 	// connection ended. Zero is 2 hours (documented).
 	HandleLifetime time.Duration
 
+	// Switches decide what is not known of the service.
+	Switches Switches
+
 	mu     sync.Mutex
 	clock  *clock // outlives resets; nil before the first use
 	now    *world // nil before the first request
@@ -88,6 +91,7 @@ type options struct {
 	GoAwayLead         time.Duration
 	FinalClose         CloseFrame
 	HandleLifetime     time.Duration
+	Switches           Switches
 }
 
 func (s *Server) options() options {
@@ -101,6 +105,7 @@ func (s *Server) options() options {
 		GoAwayLead:         cmp.Or(s.GoAwayLead, 50*time.Second),
 		FinalClose:         final,
 		HandleLifetime:     cmp.Or(s.HandleLifetime, 2*time.Hour),
+		Switches:           s.Switches,
 	}
 }
 
@@ -227,7 +232,7 @@ type world struct {
 func newWorld(clock *clock, o options, log *slog.Logger) *world {
 	return &world{
 		clock: clock, options: o, log: cmp.Or(log, slog.New(slog.DiscardHandler)),
-		tokens: newTokens(clock), sessions: newSessions(clock, o.HandleLifetime), journal: &journal{clock: clock},
+		tokens: newTokens(clock, o.Switches), sessions: newSessions(clock, o), journal: &journal{clock: clock},
 		open: map[*conversation]bool{},
 	}
 }

@@ -86,6 +86,26 @@ func joined(words []any) string {
 	return strings.Join(out, ", ")
 }
 
+// arrive does what the service may do before the setup has come.
+func (c *conversation) arrive(creds credentials) *refusal {
+	switches := c.world.options.Switches
+	if !switches.JudgeOnOpen && !switches.SpendOnOpen {
+		return nil
+	}
+	who, no := c.world.authenticate(creds)
+	if no != nil {
+		if switches.JudgeOnOpen {
+			c.caller = who
+			return no
+		}
+		return nil // the setup is refused
+	}
+	if switches.SpendOnOpen && who.token != nil {
+		c.spent = c.world.tokens.spend(who.token)
+	}
+	return nil
+}
+
 // setUp turns the first message into a session.
 func (c *conversation) setUp(frame []byte, creds credentials) *refusal {
 	message, no := c.decode(frame)
@@ -104,6 +124,9 @@ func (c *conversation) setUp(frame []byte, creds credentials) *refusal {
 	c.world.log.Info("session is live", "session", c.session.id, "model", c.model, "resumed", c.handle != "")
 	c.send(tree{"setupComplete": tree{}})
 	c.scheduleGoAway()
+	if every := c.world.options.Switches.UpdateEvery; every > 0 && c.updates {
+		c.offerHandles(every)
+	}
 	if t := c.caller.token; t != nil {
 		c.cutShort = t.cutShort
 		c.agenda.add(c.world.tokens.expiry(t), c.tokenExpired)
@@ -125,11 +148,20 @@ func (c *conversation) admit(setup tree, creds credentials) *refusal {
 		setup = t.lock.apply(setup)
 	}
 	starts := setup.tree("sessionResumption").text("handle") == "" // resuming is no use of the token
-	if t != nil && starts {
-		if no := tokens.start(t, false); no != nil {
-			return no
-		}
+	switch {
+	case t == nil:
+	case !starts:
+		no = tokens.resume(t)
+	case !c.spent:
+		no = tokens.start(t, false)
 	}
+	if no != nil {
+		return no
+	}
+	if c.spent && !starts {
+		tokens.giveBack(t)
+	}
+	setup = c.world.options.Switches.complete(setup)
 	rule := "setup"
 	config, no := configure(setup, c.version)
 	if no == nil && !starts {
@@ -141,9 +173,9 @@ func (c *conversation) admit(setup tree, creds credentials) *refusal {
 	if no != nil {
 		return no
 	}
-	if t != nil && starts {
-		// A use is spent when the setup is accepted (assumed, U7); another socket
-		// may have spent the last one meanwhile.
+	if t != nil && starts && !c.spent {
+		// A use is spent when the setup is accepted (assumed); another socket may
+		// have spent the last one meanwhile.
 		if no := tokens.start(t, true); no != nil {
 			return no
 		}
@@ -155,9 +187,7 @@ func (c *conversation) admit(setup tree, creds credentials) *refusal {
 	return nil
 }
 
-// resume takes the handle's session over and remembers what it remembered. It
-// needs no use, and it may come after newSessionExpireTime (documented by
-// implication, U1).
+// resume takes the handle's session over and remembers what it remembered.
 func (c *conversation) resume(who caller, config config) *refusal {
 	snap, busy, no := c.world.sessions.resume(c, who, config.model, config.handle)
 	if busy != nil {

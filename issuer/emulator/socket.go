@@ -20,7 +20,7 @@ const (
 )
 
 // credentials are what a client brought along, judged when its setup arrives
-// (assumed, U6). They are the only place that holds a secret; nothing reads them
+// (assumed). They are the only place that holds a secret; nothing reads them
 // after that.
 type credentials struct {
 	constrained bool
@@ -78,8 +78,9 @@ func (w *world) serveSocket(rw http.ResponseWriter, r *http.Request, version str
 // authenticate finds out who is calling. Every failure is a close frame after
 // the 101, never an HTTP status (observed).
 func (w *world) authenticate(creds credentials) (caller, *refusal) {
-	if creds.constrained {
-		// An API key alone is refused here (assumed, U11).
+	byKey := !creds.constrained || w.options.Switches.KeyOnConstrained && creds.token == "" && creds.key != ""
+	if !byKey {
+		// An API key alone is refused here (assumed).
 		t, no := w.tokens.find(creds.token)
 		if t == nil {
 			return caller{}, no

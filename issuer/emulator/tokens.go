@@ -66,16 +66,17 @@ type tokenRefusal struct {
 
 // tokens is the store of the token service.
 type tokens struct {
-	clock  *clock
-	secret []byte // of the projects' HMAC, new in each process
+	clock    *clock
+	switches Switches
+	secret   []byte // of the projects' HMAC, new in each process
 
 	mu    sync.Mutex
 	byID  map[digest]*token
 	sweep int // size at which dead tokens are next looked for
 }
 
-func newTokens(clock *clock) *tokens {
-	t := &tokens{clock: clock, secret: make([]byte, 32), byID: map[digest]*token{}, sweep: 1024}
+func newTokens(clock *clock, switches Switches) *tokens {
+	t := &tokens{clock: clock, switches: switches, secret: make([]byte, 32), byID: map[digest]*token{}, sweep: 1024}
 	rand.Read(t.secret)
 	return t
 }
@@ -116,8 +117,7 @@ func (s *tokens) mint(p project, request tree) (string, *token, *refusal) {
 		switch {
 		case !ok:
 			continue
-		case !at.After(now):
-			// Assumed (U15).
+		case !at.After(now) && !s.switches.AcceptPastTimes:
 			return "", nil, refuse(invalidArgument, bound.name+" must be in the future")
 		case at.Sub(now) >= maxLifetime:
 			// Observed for expire_time; the other one's wording is assumed.
@@ -125,7 +125,7 @@ func (s *tokens) mint(p project, request tree) (string, *token, *refusal) {
 		}
 		*bound.to = at.UTC()
 	}
-	lock, no := newLock(request.tree("bidiGenerateContentSetup"), request.text("fieldMask"))
+	lock, no := newLock(request.tree("bidiGenerateContentSetup"), request.text("fieldMask"), s.switches)
 	if no != nil {
 		return "", nil, no
 	}
@@ -150,9 +150,17 @@ func (s *tokens) mint(p project, request tree) (string, *token, *refusal) {
 	return name, t, nil
 }
 
+// echo is the token as it was asked for, with the times and uses that it got.
+func (t *token) echo(name string, request tree) tree {
+	out := clone(request).(tree)
+	out["name"], out["uses"] = name, t.limit
+	out["expireTime"], out["newSessionExpireTime"] = t.expire.Format(time.RFC3339Nano), t.newSession.Format(time.RFC3339Nano)
+	return out
+}
+
 // find gives the live token of that name.
 //
-// What Google says to a malformed or unknown name nobody has seen (assumed, U5).
+// What Google says to a malformed or unknown name nobody has seen.
 func (s *tokens) find(name string) (*token, *refusal) {
 	if len(name) <= len(tokenPrefix) || !strings.HasPrefix(name, tokenPrefix) {
 		return nil, errUnregistered()
@@ -161,7 +169,7 @@ func (s *tokens) find(name string) (*token, *refusal) {
 	defer s.mu.Unlock()
 	t := s.byID[digestOf(name)]
 	if t == nil {
-		return nil, refuse(internal, "Token not found")
+		return nil, s.switches.unknownToken()
 	}
 	if !s.clock.Now().Before(t.expire) {
 		return t, t.record(s.clock.Now(), "expired", refuse(internal, "Token has expired"))
@@ -183,6 +191,35 @@ func (s *tokens) start(t *token, spend bool) *refusal {
 	}
 	if spend {
 		t.used++
+	}
+	return nil
+}
+
+// spend counts a start if there may be one.
+func (s *tokens) spend(t *token) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	may := s.clock.Now().Before(t.newSession) && (t.limit == 0 || t.used < t.limit)
+	if may {
+		t.used++
+	}
+	return may
+}
+
+// giveBack undoes a start that was counted.
+func (s *tokens) giveBack(t *token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.used--
+}
+
+// resume says whether the token may resume a session. It needs no use, and it
+// may come after newSessionExpireTime (documented by implication).
+func (s *tokens) resume(t *token) *refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.clock.Now(); s.switches.GateResumption && !now.Before(t.newSession) {
+		return t.record(now, "newSession", refuse(internal, "new_session_expire_time deadline exceeded"))
 	}
 	return nil
 }

@@ -91,12 +91,7 @@ func (c *conversation) finish(t *turn) {
 	c.turn = nil
 	c.send(tree{"serverContent": tree{"turnComplete": true}, "usageMetadata": t.usage})
 	if c.updates {
-		known := c.memory
-		if c.pending != "" {
-			_, known = known.answer(c.pending)
-		}
-		handle := c.world.sessions.handle(c.session, known)
-		c.send(tree{"sessionResumptionUpdate": tree{"newHandle": handle, "resumable": true}})
+		c.offerHandle()
 	}
 }
 

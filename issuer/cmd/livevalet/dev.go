@@ -10,7 +10,6 @@ import (
 
 	"github.com/livevalet/livevalet/issuer"
 	"github.com/livevalet/livevalet/issuer/authn"
-	"github.com/livevalet/livevalet/issuer/emulator"
 	"github.com/livevalet/livevalet/issuer/site"
 	"github.com/livevalet/livevalet/issuer/upstream"
 	"github.com/livevalet/livevalet/wasm/live"
@@ -27,21 +26,7 @@ type devCommand struct {
 	Expose bool     `name:"expose-dev-to-the-network-anyone-can-mint" help:"Listen on an address that other machines reach, although everybody there can then mint tokens. Name yours with --host, too."`
 
 	upstreamFlags
-	emulatorFlags
-}
-
-// emulatorFlags make lifetimes short enough to watch.
-type emulatorFlags struct {
-	EmulatorConnection time.Duration `placeholder:"DURATION" help:"How long the emulator keeps a connection (10m)."`
-	EmulatorGoAwayLead time.Duration `name:"emulator-goaway-lead" placeholder:"DURATION" help:"How long before that it sends goAway (50s)."`
-	EmulatorSeed       uint64        `placeholder:"N" help:"Varies the emulator's voices."`
-}
-
-func (f emulatorFlags) server(p *program) *emulator.Server {
-	return &emulator.Server{
-		Logger: p.log, Seed: f.EmulatorSeed,
-		ConnectionLifetime: f.EmulatorConnection, GoAwayLead: f.EmulatorGoAwayLead,
-	}
+	Emulator emulatorOptions `embed:"" prefix:"emulator-"`
 }
 
 // Run serves everything on one listener. With the emulator, the issuer mints
@@ -88,7 +73,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 		}
 		s.live = issuer.LiveHere
 		announce(p.log, key, from, s.name)
-		e := c.emulatorFlags.server(p)
+		e := c.Emulator.server(p)
 		r.emulator, now = e, e.Now
 		stop = func() { r.stopping.Store(true); e.Close() }
 	}
@@ -103,7 +88,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	}
 	if r.token, err = issuer.New(issuer.Config{
 		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live,
-		Connection: max(c.EmulatorConnection, 0), Now: now, Logger: p.log,
+		Connection: max(time.Duration(c.Emulator.Connection), 0), Now: now, Logger: p.log,
 	}); err != nil {
 		return err
 	}

@@ -15,7 +15,9 @@ type emulateCommand struct {
 	Listen string   `placeholder:"HOST:PORT" help:"Where to listen (127.0.0.1:8089)."`
 	Host   []string `help:"Another name under which clients reach this server."`
 	Origin []string `help:"Origin of another site's pages that may use the control endpoints, such as http://localhost:*."`
-	emulatorFlags
+	Config string   `placeholder:"FILE" help:"The emulator's options, a YAML file. Flags win over it."`
+
+	Emulator emulatorOptions `embed:"" prefix:"emulator-"`
 }
 
 // Run serves the emulator alone.
@@ -31,6 +33,10 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 	if !key.IsZero() && upstream.Real(key) {
 		return fmt.Errorf("%s looks like a real key, and the emulator must not meet one: unset it, and use keys that begin with \"emulator\"", from)
 	}
+	options, err := c.Emulator.over(c.Config)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -41,7 +47,7 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	e := c.emulatorFlags.server(p)
+	e := options.server(p)
 	r := &routes{log: p.log, guard: guard, emulator: e, site: http.NotFoundHandler(), upstream: "emulator"}
 	return p.serve(ctx, server{listener: listener, handler: r.handler(), stop: func() { r.stopping.Store(true); e.Close() }})
 }

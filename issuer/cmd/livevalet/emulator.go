@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/livevalet/livevalet/issuer/emulator"
+)
+
+// emulatorOptions are the emulator's, as flags and as keys of a file. What is
+// zero is as the emulator has it by itself.
+type emulatorOptions struct {
+	Connection     span       `yaml:"connection" placeholder:"DURATION" help:"How long the emulator keeps a connection (10m)."`
+	GoAwayLead     span       `yaml:"goAwayLead" name:"goaway-lead" placeholder:"DURATION" help:"How long before that it sends goAway (50s); -1s sends none."`
+	FinalClose     closeFrame `yaml:"finalClose" placeholder:"CODE REASON" help:"How it ends a connection whose time is over (1011 Deadline expired before operation could complete.)."`
+	HandleLifetime span       `yaml:"handleLifetime" placeholder:"DURATION" help:"How long a session can be resumed (2h)."`
+	Seed           uint64     `yaml:"seed" placeholder:"N" help:"Varies the emulator's voices."`
+
+	GateResumption      bool          `yaml:"gateResumption" name:"u1-gate-resumption" help:"newSessionExpireTime refuses resumptions too."`
+	HonourHandle        bool          `yaml:"honourHandle" name:"u2-honour-handle" help:"The client's handle counts under a full lock."`
+	StrictMask          bool          `yaml:"strictMask" name:"u3-strict-mask" help:"Only mask paths that were seen to be accepted are."`
+	MergeParents        bool          `yaml:"mergeParents" name:"u4-merge-parents" help:"A mask path that names a message keeps the client's other fields of it."`
+	UnknownToken        closeFrame    `yaml:"unknownToken" name:"u5-unknown-token" placeholder:"CODE REASON" help:"How an unknown token is refused (1011 Token not found)."`
+	JudgeOnOpen         bool          `yaml:"judgeOnOpen" name:"u6-judge-on-open" help:"A bad credential is refused before the setup."`
+	SpendOnOpen         bool          `yaml:"spendOnOpen" name:"u7-spend-on-open" help:"A use is counted when the socket opens."`
+	MintEchoes          bool          `yaml:"mintEchoes" name:"u8-mint-echoes" help:"A mint is answered with the whole token."`
+	UnaskedUpdates      bool          `yaml:"unaskedUpdates" name:"u9-unasked-updates" help:"Resumption updates come unasked."`
+	UpdateEvery         span          `yaml:"updateEvery" name:"u9-update-every" placeholder:"DURATION" help:"Handles come as often as this, not after turns alone."`
+	KeyOnConstrained    bool          `yaml:"keyOnConstrained" name:"u11-key-on-constrained" help:"The method for tokens accepts an API key."`
+	AcceptLockedUpdate  bool          `yaml:"acceptLockedUpdate" name:"u12-accept-locked-update" help:"contextUpdate may change what the token locks."`
+	DefaultText         bool          `yaml:"defaultText" name:"u13-default-text" help:"A setup without responseModalities asks for TEXT."`
+	AcceptPastTimes     bool          `yaml:"acceptPastTimes" name:"u15-accept-past-times" help:"Tokens can be minted that have expired."`
+	IgnoreLockedHistory bool          `yaml:"ignoreLockedHistory" name:"u16-ignore-locked-history" help:"historyConfig is the client's, never the token's."`
+	UnknownHandle       handleRefusal `yaml:"unknownHandle" name:"u17-unknown-handle" placeholder:"not-found|invalid" help:"How an unknown handle is refused (by its form)."`
+}
+
+// server is an emulator with these options.
+func (o emulatorOptions) server(p *program) *emulator.Server {
+	return &emulator.Server{
+		Logger: p.log, Seed: o.Seed,
+		ConnectionLifetime: time.Duration(o.Connection), GoAwayLead: time.Duration(o.GoAwayLead), FinalClose: emulator.CloseFrame(o.FinalClose),
+		HandleLifetime: time.Duration(o.HandleLifetime),
+		Switches: emulator.Switches{
+			GateResumption: o.GateResumption, HonourHandle: o.HonourHandle, StrictMask: o.StrictMask, MergeParents: o.MergeParents,
+			UnknownToken: emulator.CloseFrame(o.UnknownToken), JudgeOnOpen: o.JudgeOnOpen, SpendOnOpen: o.SpendOnOpen,
+			MintEchoes: o.MintEchoes, UnaskedUpdates: o.UnaskedUpdates, UpdateEvery: time.Duration(o.UpdateEvery),
+			KeyOnConstrained: o.KeyOnConstrained, AcceptLockedUpdate: o.AcceptLockedUpdate, DefaultText: o.DefaultText,
+			AcceptPastTimes: o.AcceptPastTimes, IgnoreLockedHistory: o.IgnoreLockedHistory,
+			UnknownHandle: emulator.UnknownHandle(o.UnknownHandle),
+		},
+	}
+}
+
+// over puts these options over those of a file: what is not zero wins.
+func (o emulatorOptions) over(file string) (emulatorOptions, error) {
+	if file == "" {
+		return o, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return o, err
+	}
+	var merged emulatorOptions
+	if err := yaml.UnmarshalWithOptions(text, &merged, yaml.Strict()); err != nil {
+		return o, fmt.Errorf("%s: %w", file, plainError(err))
+	}
+	into, from := reflect.ValueOf(&merged).Elem(), reflect.ValueOf(o)
+	for i := range from.NumField() {
+		if !from.Field(i).IsZero() {
+			into.Field(i).Set(from.Field(i))
+		}
+	}
+	return merged, nil
+}
+
+// The values below are texts to flags and to files, where an error has a line.
+
+func (d *span) UnmarshalYAML(node ast.Node) error          { return readText(node, d) }
+func (f *closeFrame) UnmarshalYAML(node ast.Node) error    { return readText(node, f) }
+func (h *handleRefusal) UnmarshalYAML(node ast.Node) error { return readText(node, h) }
+
+func readText(node ast.Node, into encoding.TextUnmarshaler) error {
+	var text string
+	if yaml.NodeToValue(node, &text) != nil {
+		return &lineError{node.GetToken().Position.Line, "write one value"}
+	}
+	if err := into.UnmarshalText([]byte(text)); err != nil {
+		return &lineError{node.GetToken().Position.Line, err.Error()}
+	}
+	return nil
+}
+
+// span is a duration.
+type span time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *span) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return errors.New("write a duration, such as 20s or 1h30m")
+	}
+	*d = span(v)
+	return nil
+}
+
+// closeFrame is written as its code and, after a blank, its reason.
+type closeFrame emulator.CloseFrame
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (f *closeFrame) UnmarshalText(text []byte) error {
+	code, reason, _ := strings.Cut(string(text), " ")
+	n, err := strconv.Atoi(code)
+	if err != nil || !emulator.ValidCloseCode(n) {
+		return errors.New("write a close code, such as 1011, and then the reason")
+	}
+	*f = closeFrame{Code: n, Reason: reason}
+	return nil
+}
+
+// handleRefusal is an emulator.UnknownHandle.
+type handleRefusal emulator.UnknownHandle
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *handleRefusal) UnmarshalText(text []byte) error {
+	switch *h = handleRefusal(text); emulator.UnknownHandle(*h) {
+	case emulator.HandleByForm, emulator.HandleNotFound, emulator.HandleInvalid:
+		return nil
+	}
+	return fmt.Errorf("write %s or %s", emulator.HandleNotFound, emulator.HandleInvalid)
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/livevalet/livevalet/issuer/emulator"
+)
+
+func TestEveryOptionOfTheEmulatorsFileIsItsOwn(t *testing.T) {
+	// One key for each field, so that none can be mixed up with another.
+	got, err := emulatorOptions{}.over(write(t, `
+connection: 20s
+goAwayLead: -1s
+finalClose: 1008 The operation was aborted.
+handleLifetime: 24h
+seed: 7
+updateEvery: 1.2s
+unknownToken: 1007 No such token
+unknownHandle: not-found
+strictMask: true
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := emulatorOptions{
+		Connection: span(20 * time.Second), GoAwayLead: span(-time.Second), FinalClose: closeFrame{1008, "The operation was aborted."},
+		HandleLifetime: span(24 * time.Hour), Seed: 7, UpdateEvery: span(1200 * time.Millisecond),
+		UnknownToken: closeFrame{1007, "No such token"}, UnknownHandle: "not-found", StrictMask: true,
+	}
+	if got != want {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Every switch there is has a key, whose name is its own, and reaches the server.
+func TestEverySwitchHasAFlagAndAKey(t *testing.T) {
+	options := reflect.TypeFor[emulatorOptions]()
+	for i := range reflect.TypeFor[emulator.Switches]().NumField() {
+		name := reflect.TypeFor[emulator.Switches]().Field(i).Name
+		t.Run(name, func(t *testing.T) {
+			field, ok := options.FieldByName(name)
+			key := strings.ToLower(name[:1]) + name[1:]
+			if !ok || field.Tag.Get("yaml") != key || !strings.HasPrefix(field.Tag.Get("name"), "u") {
+				t.Fatalf("option is %v, tag %s", ok, field.Tag)
+			}
+			value := "true"
+			switch field.Type {
+			case reflect.TypeFor[span]():
+				value = "1s"
+			case reflect.TypeFor[closeFrame]():
+				value = "1008 x"
+			case reflect.TypeFor[handleRefusal]():
+				value = "invalid"
+			}
+			o, err := emulatorOptions{}.over(write(t, key+": "+value))
+			if err != nil {
+				t.Fatal(err)
+			}
+			switches := reflect.ValueOf(o.server(&program{}).Switches)
+			for j := range switches.NumField() {
+				if got := !switches.Field(j).IsZero(); got != (i == j) {
+					t.Errorf("%s is set: %v", switches.Type().Field(j).Name, got)
+				}
+			}
+		})
+	}
+}
+
+func TestAFlagWinsOverTheEmulatorsFile(t *testing.T) {
+	r := start(t, map[string]string{"LIVEVALET_EMULATOR_U8_MINT_ECHOES": "true"}, "emulate", "--listen", ":0",
+		"--config", write(t, "unknownToken: 1007 by file\nconnection: 1h"), "--emulator-u5-unknown-token", "1008 by flag")
+	_, _, text := r.call(t, http.MethodPost, "/v1alpha/auth_tokens", `{"uses":7}`, "X-Goog-Api-Key", "emulator")
+	if !strings.Contains(text, `"uses": 7`) {
+		t.Errorf("minted %s", text)
+	}
+	got, err := emulatorOptions{UnknownToken: closeFrame{1008, "by flag"}}.over(write(t, "unknownToken: 1007 by file\nconnection: 1h"))
+	if want := (emulatorOptions{UnknownToken: closeFrame{1008, "by flag"}, Connection: span(time.Hour)}); err != nil || got != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestABadOptionOfTheEmulatorIsRefused(t *testing.T) {
+	for sentence, c := range map[string]struct{ file, want string }{
+		"an unknown key":     {"connection: 20s\nconection: 20s", "line 2: unknown field \"conection\""},
+		"a key twice":        {"seed: 1\nseed: 2", "line 2:"},
+		"no duration":        {"seed: 1\n\nconnection: soon", "line 3:"},
+		"no close code":      {"finalClose: 1005 x", "line 1: write a close code"},
+		"no way to refuse":   {"unknownHandle: maybe", "line 1: write not-found or invalid"},
+		"what is no mapping": {"- a", "line 1:"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			if got := refused(t, nil, "emulate", "--listen", ":0", "--config", write(t, c.file)); !strings.Contains(got, c.want) {
+				t.Errorf("it says %s", got)
+			}
+		})
+	}
+	if got := refused(t, nil, "dev", "--emulator-u17-unknown-handle=maybe"); !strings.Contains(got, "not-found or invalid") {
+		t.Errorf("it says %s", got)
+	}
+}
