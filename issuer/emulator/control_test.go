@@ -131,7 +131,7 @@ func TestControlRefuses(t *testing.T) {
 		status                              int
 		code, detail                        string
 	}{
-		{"an unknown kind, naming the known ones", "POST", "fault", "application/json", `{"kind":"flood"}`, 400, "invalid_request", "kind is one of close, drop, expire-token, forget-handle, goaway, refuse-resume"},
+		{"an unknown kind, naming the known ones", "POST", "fault", "application/json", `{"kind":"flood"}`, 400, "invalid_request", "kind is one of burst, close, drop, empty, expire-token, forget-handle, goaway, half-open, malformed, mint-error, phantom-interrupt, refuse-resume, slow, spent-token, stall, unknown-field"},
 		{"no kind", "POST", "fault", "application/json", ``, 400, "invalid_request", "kind is one of"},
 		{"an unknown field", "POST", "fault", "application/json", `{"kind":"drop","sesion":"s1"}`, 400, "invalid_request", `unknown field "sesion"`},
 		{"a bad duration", "POST", "fault", "application/json", `{"kind":"drop","after":"soon"}`, 400, "invalid_request", "time: invalid duration"},

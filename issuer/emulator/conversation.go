@@ -29,6 +29,9 @@ type conversation struct {
 	commands chan func(*conversation) // from the control endpoints
 	done     chan struct{}            // closed when the session is given up
 
+	line    *line
+	traffic traffic
+
 	agenda agenda
 	alarm  *alarm
 	end    *ending // set once
@@ -57,9 +60,9 @@ type ending struct {
 	byClient bool
 }
 
-func newConversation(w *world, conn *websocket.Conn, version string) *conversation {
+func newConversation(w *world, conn *websocket.Conn, line *line, version string) *conversation {
 	return &conversation{
-		world: w, conn: conn, version: version, opened: w.clock.Now(),
+		world: w, conn: conn, line: line, version: version, opened: w.clock.Now(),
 		frames: make(chan []byte), commands: make(chan func(*conversation)), done: make(chan struct{}),
 		alarm: w.clock.Alarm(),
 	}
@@ -214,12 +217,27 @@ func (c *conversation) command(ctx context.Context, do func(*conversation)) bool
 	return false
 }
 
-// send writes one message. A binary frame, pretty-printed, as on record.
-func (c *conversation) send(message tree) {
+// send gives one message to the traffic. A binary frame, pretty-printed, as on
+// record.
+func (c *conversation) send(message tree) { c.sendFrame(pretty(message), message) }
+
+// sendFrame sends what need not be a message; the journal shows message.
+func (c *conversation) sendFrame(frame []byte, message tree) {
+	now := c.world.clock.Now()
+	at, ok := c.traffic.leaves(now)
+	switch {
+	case !ok:
+	case at.After(now):
+		c.agenda.add(at, func() { c.write(frame, message) })
+	default:
+		c.write(frame, message)
+	}
+}
+
+func (c *conversation) write(frame []byte, message tree) {
 	if c.end != nil {
 		return
 	}
-	frame := pretty(message)
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	if err := c.conn.Write(ctx, websocket.MessageBinary, frame); err != nil {

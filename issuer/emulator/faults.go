@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -15,10 +16,14 @@ type fault struct {
 	Kind     string   `json:"kind"`
 	Session  string   `json:"session"`  // id, or "*", the default: all that fit
 	After    duration `json:"after"`    // of an open connection; gone if it ends first
-	Times    int      `json:"times"`    // refuse-resume: how many resumes, default 1
+	Times    int      `json:"times"`    // refuse-resume, mint-error: how many, default 1
 	TimeLeft duration `json:"timeLeft"` // goaway: until the connection ends, default 50s
 	Code     int      `json:"code"`     // close and refuse-resume
 	Reason   string   `json:"reason"`
+	Status   int      `json:"status"`  // mint-error: 400, 403, 429, 500, 503 (default), or 408 for no answer
+	Latency  duration `json:"latency"` // slow: default 1s
+	Jitter   duration `json:"jitter"`  // slow: up to this much more
+	Holds    duration `json:"holds"`   // stall: default for ever; half-open: 20s; burst: 2s
 }
 
 // duration is a Go duration in JSON.
@@ -41,7 +46,14 @@ type faultKind struct {
 	idle func(*sessions, *session, fault)
 	// token: only connections by token fit.
 	token bool
+	// mint: not for sessions at all.
+	mint bool
 }
+
+const (
+	forEver    = 100 * 365 * 24 * time.Hour
+	maxLatency = time.Minute // of messages that wait in memory
+)
 
 var faultKinds = map[string]faultKind{
 	"goaway": {on: func(c *conversation, f fault) {
@@ -63,6 +75,42 @@ var faultKinds = map[string]faultKind{
 		on:   func(c *conversation, f fault) { refuseResume(c.world.sessions, c.session, f) },
 		idle: refuseResume,
 	},
+	"stall": {on: func(c *conversation, f fault) {
+		c.traffic.silentUntil = c.world.clock.Now().Add(cmp.Or(time.Duration(f.Holds), forEver))
+	}},
+	// The line is dead, and only the client may find out: the session stays taken
+	// for a while, as it does at the service.
+	"half-open": {on: func(c *conversation, f fault) {
+		c.line.dead.Store(true)
+		holds := cmp.Or(time.Duration(f.Holds), 20*time.Second)
+		c.agenda.add(c.world.clock.Now().Add(holds), func() { c.stop(ending{code: 1006}) })
+	}},
+	"slow": {on: func(c *conversation, f fault) {
+		c.traffic.latency, c.traffic.jitter = time.Duration(f.Latency), time.Duration(f.Jitter)
+		if f.Latency == 0 && f.Jitter == 0 {
+			c.traffic.latency = time.Second
+		}
+		c.traffic.random = c.random("slow")
+	}},
+	"burst": {on: func(c *conversation, f fault) {
+		c.traffic.heldUntil = c.world.clock.Now().Add(cmp.Or(time.Duration(f.Holds), 2*time.Second))
+	}},
+	"malformed": {on: func(c *conversation, _ fault) {
+		c.sendFrame([]byte(`{"serverContent": {"modelTurn": {"parts": [`), tree{"malformed": true})
+	}},
+	"unknown-field": {on: func(c *conversation, _ fault) {
+		c.send(tree{"serverContent": tree{"fieldOfTomorrow": true}, "messageOfTomorrow": tree{"value": 1}})
+	}},
+	"empty": {on: func(c *conversation, _ fault) { c.send(tree{}) }},
+	"phantom-interrupt": {on: func(c *conversation, _ fault) {
+		if c.turn != nil {
+			c.interrupt()
+			return
+		}
+		c.send(content("interrupted", true))
+	}},
+	"spent-token": {token: true, on: func(c *conversation, _ fault) { c.world.tokens.exhaust(c.caller.token) }},
+	"mint-error":  {mint: true},
 	"forget-handle": {
 		on:   func(c *conversation, _ fault) { c.world.sessions.forget(c.session) },
 		idle: func(s *sessions, of *session, _ fault) { s.forget(of) },
@@ -92,6 +140,10 @@ func (f fault) check() string {
 	switch _, known := faultKinds[f.Kind]; {
 	case !known:
 		return "kind is one of " + strings.Join(slices.Sorted(maps.Keys(faultKinds)), ", ")
+	case f.Status != 0 && mintErrors[f.Status] == nil && f.Status != noAnswer:
+		return "status is 400, 403, 429, 500, 503, or 408 for no answer"
+	case max(f.Latency, f.Jitter) > duration(maxLatency):
+		return "latency and jitter are at most 1m"
 	case f.Times < 0 || f.Times > 1000:
 		return "times is at most 1000"
 	case f.Code != 0 && !ValidCloseCode(f.Code):
@@ -117,9 +169,14 @@ func (w *world) serveFault(rw http.ResponseWriter, r *http.Request, body []byte)
 		return
 	}
 	applied := 0
-	for _, one := range w.sessions.match(f.Session) {
-		if w.inflict(r.Context(), one, f) {
-			applied++
+	if faultKinds[f.Kind].mint {
+		w.mints.add(w.clock.Now().Add(time.Duration(f.After)), max(1, f.Times), cmp.Or(f.Status, http.StatusServiceUnavailable))
+		applied++
+	} else {
+		for _, one := range w.sessions.match(f.Session) {
+			if w.inflict(r.Context(), one, f) {
+				applied++
+			}
 		}
 	}
 	w.log.Info("fault", "kind", f.Kind, "applied", applied)

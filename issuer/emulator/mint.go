@@ -12,6 +12,9 @@ const maxMintBody = 1 << 20
 // key (observed).
 func (w *world) serveMint(rw http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, maxMintBody))
+	if err == nil && w.failMint(rw, r) {
+		return
+	}
 	if _, big := errors.AsType[*http.MaxBytesError](err); big {
 		w.answer(rw, refuse(invalidArgument, "Request payload size exceeds the limit: 1048576 bytes."))
 		return

@@ -47,8 +47,14 @@ type Server struct {
 	// discards them.
 	Logger *slog.Logger
 
-	// Seed varies the voices. The same seed gives the same samples.
+	// Seed varies the voices and the trouble that Rude makes. The same seed gives
+	// the same samples and the same trouble.
 	Seed uint64
+
+	// Rude disturbs connections with faults, most of which end early, and refuses
+	// one mint in ten with 503. What happens to the nth connection and the nth
+	// mint is the same for the same Seed.
+	Rude bool
 
 	// ConnectionLifetime is how long a socket lasts after its upgrade. Zero is
 	// 10 minutes (documented), negative is for ever.
@@ -87,6 +93,7 @@ type CloseFrame struct {
 // options are a Server's fields with the defaults filled in.
 type options struct {
 	Seed               uint64
+	Rude               bool
 	ConnectionLifetime time.Duration
 	GoAwayLead         time.Duration
 	FinalClose         CloseFrame
@@ -101,6 +108,7 @@ func (s *Server) options() options {
 	}
 	return options{
 		Seed:               s.Seed,
+		Rude:               s.Rude,
 		ConnectionLifetime: cmp.Or(s.ConnectionLifetime, 10*time.Minute),
 		GoAwayLead:         cmp.Or(s.GoAwayLead, 50*time.Second),
 		FinalClose:         final,
@@ -222,6 +230,9 @@ type world struct {
 	tokens   *tokens
 	sessions *sessions
 	journal  *journal
+	mints    mintFaults
+	rude     *rudeness     // nil: polite
+	gone     chan struct{} // closed when the world is
 
 	mu     sync.Mutex
 	closed bool
@@ -230,11 +241,15 @@ type world struct {
 }
 
 func newWorld(clock *clock, o options, log *slog.Logger) *world {
-	return &world{
+	w := &world{
 		clock: clock, options: o, log: cmp.Or(log, slog.New(slog.DiscardHandler)),
 		tokens: newTokens(clock, o.Switches), sessions: newSessions(clock, o), journal: &journal{clock: clock},
-		open: map[*conversation]bool{},
+		open: map[*conversation]bool{}, gone: make(chan struct{}),
 	}
+	if o.Rude {
+		w.rude = newRudeness(o.Seed)
+	}
+	return w
 }
 
 // enter registers a connection, unless the world has been closed.
@@ -257,6 +272,9 @@ func (w *world) leave(c *conversation) {
 
 func (w *world) close() {
 	w.mu.Lock()
+	if !w.closed {
+		close(w.gone)
+	}
 	w.closed = true
 	var all []*conversation
 	for c := range w.open {

@@ -124,6 +124,9 @@ func (c *conversation) setUp(frame []byte, creds credentials) *refusal {
 	c.world.log.Info("session is live", "session", c.session.id, "model", c.model, "resumed", c.handle != "")
 	c.send(tree{"setupComplete": tree{}})
 	c.scheduleGoAway()
+	if c.world.rude != nil {
+		c.beRude(c.world.rude.next())
+	}
 	if every := c.world.options.Switches.UpdateEvery; every > 0 && c.updates {
 		c.offerHandles(every)
 	}

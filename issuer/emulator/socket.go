@@ -50,7 +50,8 @@ func socketMethod(path string) (version string, constrained, ok bool) {
 // serveSocket upgrades and talks until the end. Any Origin may come, as with
 // Google: the token is the permission.
 func (w *world) serveSocket(rw http.ResponseWriter, r *http.Request, version string, constrained bool) {
-	conn, err := websocket.Accept(rw, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	h := &hijacked{ResponseWriter: rw}
+	conn, err := websocket.Accept(h, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
 		return // Accept has answered
 	}
@@ -65,7 +66,7 @@ func (w *world) serveSocket(rw http.ResponseWriter, r *http.Request, version str
 		creds.token = strings.TrimSpace(token)
 	}
 
-	c := newConversation(w, conn, version)
+	c := newConversation(w, conn, h.line, version)
 	if !w.enter(c) {
 		c.alarm.Stop()
 		conn.CloseNow() // the server was closed meanwhile

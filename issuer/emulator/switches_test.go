@@ -187,7 +187,7 @@ func TestSwitches(t *testing.T) {
 				c := b.open(t, tokenPath+token, textSetup)
 				c.send(t, `{"contextUpdate":{"systemInstruction":{"parts":[{"text":"y"}]}}}`)
 				synctest.Wait()
-				if len(c.frames) == 0 && c.err != nil {
+				if !c.quiet() {
 					return "refused"
 				}
 				return c.ask(t, "hello", false).order[0]

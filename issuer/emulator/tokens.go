@@ -46,12 +46,12 @@ type token struct {
 	id         digest
 	project    project
 	lock       lock
-	limit      int64 // session starts; 0: no limit
 	minted     time.Time
 	newSession time.Time     // no new session from here on
 	cutShort   chan struct{} // closed when expire was moved to the past
 
 	// Guarded by tokens.mu.
+	limit    int64 // session starts; 0: no limit
 	expire   time.Time
 	used     int64
 	refusals []tokenRefusal // the newest maxTokenRecord
@@ -204,6 +204,14 @@ func (s *tokens) spend(t *token) bool {
 		t.used++
 	}
 	return may
+}
+
+// exhaust leaves the token no more starts.
+func (s *tokens) exhaust(t *token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.used = max(t.used, t.limit, 1)
+	t.limit = t.used
 }
 
 // giveBack undoes a start that was counted.

@@ -23,7 +23,8 @@ type emulatorOptions struct {
 	GoAwayLead     span       `yaml:"goAwayLead" name:"goaway-lead" placeholder:"DURATION" help:"How long before that it sends goAway (50s); -1s sends none."`
 	FinalClose     closeFrame `yaml:"finalClose" placeholder:"CODE REASON" help:"How it ends a connection whose time is over (1011 Deadline expired before operation could complete.)."`
 	HandleLifetime span       `yaml:"handleLifetime" placeholder:"DURATION" help:"How long a session can be resumed (2h)."`
-	Seed           uint64     `yaml:"seed" placeholder:"N" help:"Varies the emulator's voices."`
+	Seed           uint64     `yaml:"seed" placeholder:"N" help:"Varies the emulator's voices and rudeness."`
+	Rude           bool       `yaml:"rude" help:"Disturb and end connections at random, and refuse some mints."`
 
 	GateResumption      bool          `yaml:"gateResumption" name:"u1-gate-resumption" help:"newSessionExpireTime refuses resumptions too."`
 	HonourHandle        bool          `yaml:"honourHandle" name:"u2-honour-handle" help:"The client's handle counts under a full lock."`
@@ -46,7 +47,7 @@ type emulatorOptions struct {
 // server is an emulator with these options.
 func (o emulatorOptions) server(p *program) *emulator.Server {
 	return &emulator.Server{
-		Logger: p.log, Seed: o.Seed,
+		Logger: p.log, Seed: o.Seed, Rude: o.Rude,
 		ConnectionLifetime: time.Duration(o.Connection), GoAwayLead: time.Duration(o.GoAwayLead), FinalClose: emulator.CloseFrame(o.FinalClose),
 		HandleLifetime: time.Duration(o.HandleLifetime),
 		Switches: emulator.Switches{

@@ -18,6 +18,7 @@ goAwayLead: -1s
 finalClose: 1008 The operation was aborted.
 handleLifetime: 24h
 seed: 7
+rude: true
 updateEvery: 1.2s
 unknownToken: 1007 No such token
 unknownHandle: not-found
@@ -28,7 +29,7 @@ strictMask: true
 	}
 	want := emulatorOptions{
 		Connection: span(20 * time.Second), GoAwayLead: span(-time.Second), FinalClose: closeFrame{1008, "The operation was aborted."},
-		HandleLifetime: span(24 * time.Hour), Seed: 7, UpdateEvery: span(1200 * time.Millisecond),
+		HandleLifetime: span(24 * time.Hour), Seed: 7, Rude: true, UpdateEvery: span(1200 * time.Millisecond),
 		UnknownToken: closeFrame{1007, "No such token"}, UnknownHandle: "not-found", StrictMask: true,
 	}
 	if got != want {
