@@ -21,8 +21,9 @@ type problem struct {
 	detail string
 }
 
-// serveControl answers under /__emulator/: GET shows, POST changes.
-func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request, w *world, name string) {
+// serveControl answers under /__emulator/: GET shows, POST changes. ns in the
+// query names the namespace.
+func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request, name string) {
 	method := map[string]string{
 		"clock": http.MethodPost, "fault": http.MethodPost, "reset": http.MethodPost,
 		"journal": http.MethodGet, "tokens": http.MethodGet,
@@ -36,6 +37,13 @@ func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request, w *world,
 		problem{http.StatusMethodNotAllowed, "method_not_allowed", "use " + method}.write(rw)
 		return
 	}
+	ns := r.URL.Query().Get("ns")
+	w, err := s.open(ns)
+	if err != nil {
+		problem{http.StatusBadRequest, "invalid_request", err.Error()}.write(rw)
+		return
+	}
+	rw.Header().Set("Date", w.clock.Now().Format(http.TimeFormat))
 	var body []byte
 	if method == http.MethodPost {
 		// Even without a body: a page elsewhere cannot send this type unasked.
@@ -54,11 +62,11 @@ func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request, w *world,
 	}
 	switch name {
 	case "clock":
-		s.serveClock(rw, body)
+		w.serveClock(rw, body)
 	case "fault":
 		w.serveFault(rw, r, body)
 	case "reset":
-		s.reset()
+		s.reset(ns)
 		writeJSON(rw, http.StatusOK, "application/json", struct{}{})
 	case "journal":
 		after, err := strconv.ParseInt("0"+r.URL.Query().Get("after"), 10, 64)
@@ -73,19 +81,19 @@ func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request, w *world,
 }
 
 // serveClock moves the time, by nothing to ask for it.
-func (s *Server) serveClock(rw http.ResponseWriter, body []byte) {
+func (w *world) serveClock(rw http.ResponseWriter, body []byte) {
 	var in struct {
 		Advance duration `json:"advance"`
 	}
 	err := decodeStrict(body, &in)
 	if err == nil {
-		err = s.Advance(time.Duration(in.Advance))
+		err = w.advance(time.Duration(in.Advance))
 	}
 	if err != nil {
 		problem{http.StatusBadRequest, "invalid_request", err.Error()}.write(rw)
 		return
 	}
-	now := s.Now()
+	now := w.clock.Now()
 	rw.Header().Set("Date", now.Format(http.TimeFormat))
 	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"now": now})
 }

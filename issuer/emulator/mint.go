@@ -29,10 +29,7 @@ func (w *world) serveMint(rw http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	key := r.Header.Get("x-goog-api-key")
-	if key == "" {
-		key = r.URL.Query().Get("key")
-	}
+	key := requestKey(r)
 	if key == "" {
 		w.answer(rw, errUnregistered())
 		return

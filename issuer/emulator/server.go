@@ -23,7 +23,9 @@
 //
 // # Who may knock
 //
-// API keys that begin with "emulator" are accepted, all others refused. The
+// API keys that begin with "emulator" are accepted, all others refused. Tests
+// that run at once keep apart by namespaces: a control call with ?ns=name opens
+// one, and from then on the key emulator-name belongs to it. The
 // endpoints under /__emulator/ show and change everything and ask for no
 // credential. Checking Host and Origin in front of them is the business of the
 // middleware that whoever listens puts there; this package does neither.
@@ -31,7 +33,6 @@ package emulator
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -77,10 +78,9 @@ type Server struct {
 	// Switches decide what is not known of the service.
 	Switches Switches
 
-	mu     sync.Mutex
-	clock  *clock // outlives resets; nil before the first use
-	now    *world // nil before the first request
-	closed bool
+	mu         sync.Mutex
+	namespaces map[string]*namespace // by name; made when first used
+	closed     bool
 }
 
 // CloseFrame is a close code and its reason. Code 1006 is no frame at all: the
@@ -123,12 +123,13 @@ var versions = map[string]bool{"v1alpha": true, "v1beta": true}
 
 // ServeHTTP is the whole service.
 func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := s.world()
-	if w == nil {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
 		http.Error(rw, "the emulator is closed", http.StatusServiceUnavailable)
 		return
 	}
-	rw.Header().Set("Date", w.clock.Now().Format(http.TimeFormat)) // so that others can date what they ask for
 	// Two of Google's SDKs ask for //ws/…, and a redirect would break their
 	// WebSocket (run), hence no ServeMux.
 	path := "/" + strings.TrimLeft(r.URL.Path, "/")
@@ -136,13 +137,20 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	version, mints := strings.CutSuffix(path[1:], "/auth_tokens")
 	socketVersion, constrained, isSocket := socketMethod(path)
 	control, isControl := strings.CutPrefix(path, "/__emulator/")
+	w := s.ofKey(requestKey(r))
+	if isSocket {
+		if token := requestToken(r); token != "" {
+			w = s.ofToken(token)
+		}
+	}
+	rw.Header().Set("Date", w.clock.Now().Format(http.TimeFormat)) // so that others can date what they ask for
 	switch {
 	case mints && versions[version] && r.Method == http.MethodPost:
 		w.serveMint(rw, r)
 	case isSocket:
 		w.serveSocket(rw, r, socketVersion, constrained)
 	case isControl:
-		s.serveControl(rw, r, w, control)
+		s.serveControl(rw, r, control)
 	case strings.HasPrefix(path, "/ws/"):
 		http.Error(rw, "404 page not found", http.StatusNotFound)
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
@@ -159,67 +167,15 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
-	w := s.now
+	var all []*world
+	for _, n := range s.namespaces {
+		all = append(all, n.world)
+	}
 	s.mu.Unlock()
-	if w != nil {
+	for _, w := range all {
 		w.close()
 	}
 	return nil
-}
-
-// Now is the emulator's time, UTC. Whoever dates requests to the emulator by
-// another clock finds its tokens expired after an Advance.
-func (s *Server) Now() time.Time { return s.time().Now() }
-
-// Advance moves the emulator's time ahead by d: everything that becomes due on
-// the way (ends of connections and tokens, goAway, the rest of an answer, faults)
-// is done at its time, in order, and has been sent when Advance returns. A client
-// that leaves its socket unread holds it up for as long as one is tolerated,
-// 10 seconds. Time never goes back, not even by a reset.
-func (s *Server) Advance(d time.Duration) error {
-	clock := s.time()
-	if d < 0 || d > maxAhead-clock.ahead() {
-		return fmt.Errorf("time moves forward, and by %v in all", maxAhead)
-	}
-	clock.Advance(d)
-	return nil
-}
-
-func (s *Server) time() *clock {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.timeLocked()
-}
-
-func (s *Server) timeLocked() *clock {
-	if s.clock == nil {
-		s.clock = newClock()
-	}
-	return s.clock
-}
-
-// world gives what there is now, nil after Close.
-func (s *Server) world() *world {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return nil
-	case s.now == nil:
-		s.now = newWorld(s.timeLocked(), s.options(), s.Logger)
-	}
-	return s.now
-}
-
-// reset replaces the world by an empty one.
-func (s *Server) reset() {
-	s.mu.Lock()
-	old := s.now
-	if !s.closed {
-		s.now = newWorld(s.timeLocked(), s.options(), s.Logger)
-	}
-	s.mu.Unlock()
-	old.close()
 }
 
 // world is all that a reset forgets.

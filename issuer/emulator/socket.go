@@ -57,15 +57,7 @@ func (w *world) serveSocket(rw http.ResponseWriter, r *http.Request, version str
 	}
 	conn.SetReadLimit(readLimit)
 
-	query := r.URL.Query()
-	creds := credentials{constrained: constrained, token: query.Get("access_token"), key: r.Header.Get("x-goog-api-key")}
-	if creds.key == "" {
-		creds.key = query.Get("key")
-	}
-	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && creds.token == "" && strings.EqualFold(scheme, "Token") {
-		creds.token = strings.TrimSpace(token)
-	}
-
+	creds := credentials{constrained: constrained, token: requestToken(r), key: requestKey(r)}
 	c := newConversation(w, conn, h.line, version)
 	if !w.enter(c) {
 		c.alarm.Stop()
@@ -74,6 +66,17 @@ func (w *world) serveSocket(rw http.ResponseWriter, r *http.Request, version str
 	}
 	defer w.leave(c)
 	c.run(creds)
+}
+
+// requestToken is the token that a request brings.
+func requestToken(r *http.Request) string {
+	if token := r.URL.Query().Get("access_token"); token != "" {
+		return token
+	}
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Token") {
+		return strings.TrimSpace(token)
+	}
+	return ""
 }
 
 // authenticate finds out who is calling. Every failure is a close frame after

@@ -195,6 +195,13 @@ func (s *tokens) start(t *token, spend bool) *refusal {
 	return nil
 }
 
+// has reports whether the token was minted here.
+func (s *tokens) has(id digest) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byID[id] != nil
+}
+
 // spend counts a start if there may be one.
 func (s *tokens) spend(t *token) bool {
 	s.mu.Lock()

@@ -74,7 +74,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 		s.live = issuer.LiveHere
 		announce(p.log, key, from, s.name)
 		e := c.Emulator.server(p)
-		r.emulator, now = e, e.Now
+		r.emulator, now = e, func() time.Time { return e.NowFor(key.Reveal()) }
 		stop = func() { r.stopping.Store(true); e.Close() }
 	}
 	defer s.client.Close()
