@@ -144,6 +144,8 @@ func (f fault) check() string {
 		return "status is 400, 403, 429, 500, 503, or 408 for no answer"
 	case max(f.Latency, f.Jitter) > duration(maxLatency):
 		return "latency and jitter are at most 1m"
+	case f.Kind == "burst" && f.Holds > duration(maxLatency):
+		return "a burst holds back for at most 1m"
 	case f.Times < 0 || f.Times > 1000:
 		return "times is at most 1000"
 	case f.Code != 0 && !ValidCloseCode(f.Code):
