@@ -153,8 +153,8 @@ func (k *talk) event(e session.Event) {
 	}
 }
 
-// say sends text and waits for the model's turn.
-func (k *talk) say(text string) string {
+// send sends text.
+func (k *talk) send(text string) {
 	k.t.Helper()
 	in, err := edge.NewInput(map[string]any{"realtimeInput": map[string]any{"text": text}})
 	if err != nil {
@@ -163,6 +163,12 @@ func (k *talk) say(text string) string {
 	if err := k.session.Send(in, func(error) {}); err != nil {
 		k.t.Fatal(err)
 	}
+}
+
+// say sends text and waits for the model's turn.
+func (k *talk) say(text string) string {
+	k.t.Helper()
+	k.send(text)
 	select {
 	case words := <-k.turns:
 		return words
@@ -201,6 +207,40 @@ func TestAnHourOfConversationNeverGoesDown(t *testing.T) {
 				}
 				if len(k.down) > 0 {
 					t.Errorf("the session waited %d times", len(k.down))
+				}
+			})
+		})
+	}
+}
+
+// An hour with a service that misbehaves all the time: mints fail, lines go
+// silent, connections are cut every few minutes. The conversation goes on. What
+// was asked into a cut may stay unanswered, so not every question is counted.
+func TestARudeHourDoesNotEndAConversation(t *testing.T) {
+	for seed := range uint64(2) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			converse(t, &emulator.Server{Rude: true, Seed: seed}, func(k *talk) {
+				began := time.Now()
+				asked, remembered := 0, 0
+				for text := "my name is Ada"; time.Since(began) < time.Hour; text = "what is my name?" {
+					asked++
+					k.send(text)
+					select {
+					case words := <-k.turns:
+						if strings.Contains(words, "Ada") {
+							remembered++
+						}
+					case <-time.After(30 * time.Second):
+					}
+					time.Sleep(20 * time.Second)
+				}
+				if remembered*10 < asked*9 {
+					t.Errorf("%d of %d answers knew the name", remembered, asked)
+				}
+				k.mu.Lock()
+				defer k.mu.Unlock()
+				if len(k.resumed) < 8 {
+					t.Errorf("only %d connections were resumed: that was not rude", len(k.resumed))
 				}
 			})
 		})
