@@ -41,6 +41,7 @@ type conversation struct {
 	caller  caller
 	session *session
 	voice   voice
+	ear     ear
 
 	cutShort <-chan struct{} // of the token; nil with an API key
 	spent    bool            // a use of the token, by opening
@@ -49,6 +50,7 @@ type conversation struct {
 	pending  string // typed text that waits for its turnComplete or activityEnd
 	activity bool   // between activityStart and activityEnd
 	heard    usage  // input since the last answer began
+	spoken   spoken // and what of it was said aloud
 	turn     *turn  // being given; nil: none
 	waiting  bool   // an answer is owed once the turn is over
 }

@@ -233,6 +233,7 @@ func (c *client) wantClosed(t *testing.T, code int, reason string) {
 type answer struct {
 	text       string   // written parts
 	transcript string   // of the speech
+	heard      string   // transcript of the input
 	pcm        []byte   // the speech
 	order      []string // what came, repeats folded
 	handle     string   // of the resumable update, if one was due
@@ -258,7 +259,7 @@ func (c *client) turn(t *testing.T, updates bool) answer {
 						}
 					}
 				}
-				OutputTranscription                           struct{ Text string }
+				InputTranscription, OutputTranscription       struct{ Text string }
 				GenerationComplete, TurnComplete, Interrupted bool
 			}
 			SessionResumptionUpdate *struct {
@@ -267,6 +268,7 @@ func (c *client) turn(t *testing.T, updates bool) answer {
 			}
 			UsageMetadata map[string]any
 			GoAway        any
+			VoiceActivity *struct{ Type, AudioOffset string }
 		}
 		if err := json.Unmarshal(f.data, &m); err != nil {
 			t.Fatal(err)
@@ -279,6 +281,8 @@ func (c *client) turn(t *testing.T, updates bool) answer {
 			what = "not resumable"
 		case m.GoAway != nil:
 			what = "goAway"
+		case m.VoiceActivity != nil:
+			what = m.VoiceActivity.Type + " " + m.VoiceActivity.AudioOffset
 		case sc == nil:
 		case sc.TurnComplete:
 			what, done = "turnComplete", !updates
@@ -289,14 +293,16 @@ func (c *client) turn(t *testing.T, updates bool) answer {
 			what = "generationComplete"
 		case sc.Interrupted:
 			what = "interrupted"
-		case sc.OutputTranscription.Text != "":
+		case sc.InputTranscription.Text != "":
+			what = "heard"
+			a.heard += sc.InputTranscription.Text
+		case sc.OutputTranscription.Text != "", len(sc.ModelTurn.Parts) == 1: // or both, fact 64
 			what = "content"
 			a.transcript += sc.OutputTranscription.Text
-		case len(sc.ModelTurn.Parts) == 1:
-			part := sc.ModelTurn.Parts[0]
-			what = "content"
-			a.text += part.Text
-			a.pcm = append(a.pcm, part.InlineData.Data...)
+			for _, part := range sc.ModelTurn.Parts {
+				a.text += part.Text
+				a.pcm = append(a.pcm, part.InlineData.Data...)
+			}
 		}
 		if n := len(a.order); n == 0 || a.order[n-1] != what {
 			a.order = append(a.order, what)

@@ -106,39 +106,41 @@ func (c *conversation) realtimeInput(input tree) *refusal {
 	}
 	if input.has("activityStart") {
 		c.activity = true
-		if c.barge {
-			c.interrupt()
-		}
+		c.ear.begin()
+		c.notice([]moment{{begins: true}})
 	}
-	for _, name := range []string{"audio", "video"} {
-		if blob := input.tree(name); blob != nil {
-			c.media(blob)
-		}
+	if blob := input.tree("audio"); blob != nil {
+		c.listen(blob)
+	}
+	if blob := input.tree("video"); blob != nil {
+		c.media(blob)
+	}
+	if input.flag("audioStreamEnd") {
+		c.notice(c.ear.finish())
 	}
 	text := input.text("text")
 	if text != "" && !c.activity {
 		c.learn() // typed text is an activity of its own (documented)
 	}
 	c.hear([]tree{{"text": text}})
-	ended := c.activity && input.has("activityEnd")
-	if ended {
+	switch {
+	case c.activity && input.has("activityEnd"):
 		c.activity = false
-	}
-	switch asked := ended || text != "" && !c.activity; {
-	case asked && c.turn != nil && !c.barge:
-		c.waiting = true
-	case asked:
-		c.interrupt()
-		c.reply()
+		c.notice(c.ear.finish())
+	case text != "" && !c.activity:
+		c.ask()
 	}
 	return nil
 }
 
-// media counts what the scripted model cannot understand.
+// media counts what is shown, or attached to a turn, which the scripted model
+// cannot understand.
 func (c *conversation) media(blob tree) {
 	data, _ := blob["data"].([]byte)
 	if strings.HasPrefix(blob.text("mimeType"), "audio/") {
-		c.heard.audio += pcmLength(blob.text("mimeType"), len(data))
+		length := pcmLength(blob.text("mimeType"), len(data))
+		c.heard.audio += length
+		c.spoken.length += length
 	} else if len(data) > 0 {
 		c.heard.frames++
 	}

@@ -15,6 +15,8 @@ type capability struct {
 	thinking   thinking
 	seedOnly   bool // clientContent only seeds the history (documented)
 	proactive  bool // proactive audio is always on, turning it off is an error (documented)
+	signals    bool // tells of voice activity (observed)
+	packed     bool // one message may carry audio and its transcript (documented for 3.1 and later)
 }
 
 type thinking int
@@ -28,10 +30,10 @@ const (
 // models is the per-model table. That the transcriber answers typed text at all
 // is assumed: it is here so that TEXT can be asked for.
 var models = map[string]capability{
-	"models/gemini-3.8-live":                               {modalities: []string{"AUDIO"}, thinking: thinkingRefused, proactive: true},
-	"models/gemini-3.8-live-extended-thinking":             {modalities: []string{"AUDIO"}, thinking: thinkingRequired, proactive: true},
+	"models/gemini-3.8-live":                               {modalities: []string{"AUDIO"}, thinking: thinkingRefused, proactive: true, signals: true, packed: true},
+	"models/gemini-3.8-live-extended-thinking":             {modalities: []string{"AUDIO"}, thinking: thinkingRequired, proactive: true, signals: true, packed: true},
 	"models/gemini-3.5-transcribe-live":                    {modalities: []string{"TEXT"}},
-	"models/gemini-3.1-flash-live-preview":                 {modalities: []string{"AUDIO"}, seedOnly: true},
+	"models/gemini-3.1-flash-live-preview":                 {modalities: []string{"AUDIO"}, seedOnly: true, signals: true, packed: true},
 	"models/gemini-2.5-flash-native-audio-preview-12-2025": {modalities: []string{"AUDIO"}},
 }
 
@@ -48,6 +50,7 @@ const (
 type memory struct {
 	name  string
 	facts []string // never changed in place
+	echo  bool     // says back what it hears
 }
 
 var (
@@ -55,6 +58,8 @@ var (
 	asksName   = regexp.MustCompile(`(?i)\b(what('s|’s| is) my name|who am i)\b`)
 	tellsFact  = regexp.MustCompile(`(?i)\bremember(?: that)?\s+(.+)`)
 	asksFacts  = regexp.MustCompile(`(?i)\bdo you (remember|know)\b`)
+	tellsEcho  = regexp.MustCompile(`(?i)^\W*echo\W*$`)
+	endsEcho   = regexp.MustCompile(`(?i)^\W*(stop echo|echo off)\b`)
 	asksHelp   = regexp.MustCompile(`(?i)^\W*help\b`)
 	whitespace = regexp.MustCompile(`\s+`)
 )
@@ -68,6 +73,12 @@ func (m memory) answer(heard string) (string, memory) {
 		return "I did not hear any words. Say help to learn what I understand.", m
 	case asksHelp.MatchString(heard):
 		return helpAnswer, m
+	case endsEcho.MatchString(heard):
+		m.echo = false
+		return "I no longer say back what I hear.", m
+	case tellsEcho.MatchString(heard):
+		m.echo = true
+		return "From now on I say back what I hear, until you type: stop echo.", m
 	case asksName.MatchString(heard) && m.name == "":
 		return "You have not told me your name yet.", m
 	case asksName.MatchString(heard):

@@ -13,16 +13,20 @@ const resumeGrace = 250 * time.Millisecond
 
 // config is a setup that the model accepts, in the terms of a conversation.
 type config struct {
-	model      string
-	handle     string // resumes, if not ""
-	modality   string // AUDIO or TEXT
-	voiceName  string
-	transcript bool // of the output
-	updates    bool // resumption updates are wanted
-	manual     bool // the client marks activity itself
-	barge      bool // activity interrupts
-	seeding    bool // clientContent is history until its first turnComplete
-	seedOnly   bool // and is refused later
+	model           string
+	handle          string // resumes, if not ""
+	modality        string // AUDIO or TEXT
+	voiceName       string
+	can             capability
+	detection       detection
+	inputTranscript bool
+	allInput        bool // silence is input too
+	transcript      bool // of the output
+	updates         bool // resumption updates are wanted
+	manual          bool // the client marks activity itself
+	barge           bool // activity interrupts
+	seeding         bool // clientContent is history until its first turnComplete
+	seedOnly        bool // and is refused later
 }
 
 // notLive are the fields of generationConfig that Live does not support
@@ -35,14 +39,16 @@ func configure(setup tree, version string) (config, *refusal) {
 	input := setup.tree("realtimeInputConfig")
 	resumption := setup.tree("sessionResumption")
 	c := config{
-		model:      setup.text("model"),
-		handle:     resumption.text("handle"),
-		voiceName:  generation.tree("speechConfig").tree("voiceConfig").tree("prebuiltVoiceConfig").text("voiceName"),
-		transcript: setup.has("outputAudioTranscription"),
-		updates:    setup.has("sessionResumption"),
-		manual:     input.tree("automaticActivityDetection").flag("disabled"),
-		barge:      input.text("activityHandling") != "NO_INTERRUPTION",
-		seeding:    setup.tree("historyConfig").flag("initialHistoryInClientContent"),
+		model:           setup.text("model"),
+		handle:          resumption.text("handle"),
+		voiceName:       generation.tree("speechConfig").tree("voiceConfig").tree("prebuiltVoiceConfig").text("voiceName"),
+		transcript:      setup.has("outputAudioTranscription"),
+		inputTranscript: setup.has("inputAudioTranscription"),
+		allInput:        input.text("turnCoverage") == "TURN_INCLUDES_ALL_INPUT",
+		updates:         setup.has("sessionResumption"),
+		manual:          input.tree("automaticActivityDetection").flag("disabled"),
+		barge:           input.text("activityHandling") != "NO_INTERRUPTION",
+		seeding:         setup.tree("historyConfig").flag("initialHistoryInClientContent"),
 	}
 	if c.model == "" {
 		return c, errArgument()
@@ -52,7 +58,11 @@ func configure(setup tree, version string) (config, *refusal) {
 		return c, refuse(notFound, fmt.Sprintf("%s is not found for API version %s, or is not supported for "+
 			"bidiGenerateContent. Call ListModels to see the list of available models and their supported methods.", c.model, version))
 	}
-	c.seedOnly = can.seedOnly
+	c.seedOnly, c.can = can.seedOnly, can
+	var no *refusal
+	if c.detection, no = detectionOf(input.tree("automaticActivityDetection")); no != nil {
+		return c, no
+	}
 
 	c.modality = can.modalities[0]
 	if asked := generation.list("responseModalities"); len(asked) > 0 {
@@ -187,6 +197,7 @@ func (c *conversation) admit(setup tree, creds credentials) *refusal {
 		c.session = sessions.begin(c, who, config.model)
 	}
 	c.config, c.voice = config, newVoice(config.voiceName, c.world.options.Seed)
+	c.ear = ear{detection: config.detection, manual: config.manual}
 	return nil
 }
 

@@ -1,7 +1,7 @@
 package emulator
 
 import (
-	"strconv"
+	"maps"
 	"strings"
 	"time"
 )
@@ -32,22 +32,29 @@ type step struct {
 // reply begins the answer to what was typed or heard since the last one.
 func (c *conversation) reply() {
 	var text string
-	if spoken := c.heard.audio; c.pending == "" && spoken > 0 {
-		text = "I heard " + strconv.FormatFloat(spoken.Seconds(), 'f', 1, 64) + " seconds of sound."
-	} else {
+	var pcm []byte // said instead
+	switch said := c.spoken; {
+	case c.pending == "" && len(said.sound) > 0:
+		text, pcm = inWords(said.length), said.sayBack()
+	case c.pending == "" && said.length > 0:
+		text = "I heard " + strings.Trim(inWords(said.length), "()") + "."
+	default:
 		text, c.memory = c.memory.answer(c.pending)
 	}
-	c.pending, c.waiting = "", false
+	c.pending, c.spoken, c.waiting = "", spoken{}, false
 	if c.updates {
 		c.send(tree{"sessionResumptionUpdate": tree{}}) // not resumable while generating
 	}
 	t := &turn{started: c.world.clock.Now()}
 	answered := usage{}
-	if c.modality == "TEXT" {
+	switch {
+	case c.modality == "TEXT":
 		t.steps = writing(text)
 		answered.text = textTokens(text)
-	} else {
-		t.steps, answered.audio = c.speaking(text)
+	case pcm != nil:
+		t.steps, answered.audio = c.speaking([]phrase{{text, pcm}})
+	default:
+		t.steps, answered.audio = c.speaking(c.phrases(text))
 	}
 	t.usage = c.heard.report(answered, c.modality)
 	c.heard = usage{}
@@ -95,23 +102,42 @@ func (c *conversation) finish(t *turn) {
 	}
 }
 
-// speaking plans a spoken answer: each word's transcript just before its sound,
-// and the end held back until all has been played (observed).
-func (c *conversation) speaking(text string) (steps []step, played time.Duration) {
+// phrase is sound and its transcript.
+type phrase struct {
+	text string
+	pcm  []byte
+}
+
+// phrases says text in the session's voice, word by word.
+func (c *conversation) phrases(text string) (out []phrase) {
 	for i, word := range strings.Fields(text) {
-		if c.transcript {
-			fragment := word
-			if i > 0 {
-				fragment = " " + word
-			}
-			steps = append(steps, step{played / speedup, content("outputTranscription", tree{"text": fragment})})
+		fragment := word
+		if i > 0 {
+			fragment = " " + word
 		}
-		for pcm := c.voice.word(word); len(pcm) > 0; {
-			n := min(2*samples(chunk), len(pcm))
-			blob := tree{"mimeType": voiceMime, "data": pcm[:n]}
-			steps = append(steps, step{played / speedup, content("modelTurn", tree{"parts": []any{tree{"inlineData": blob}}})})
-			played += playtime(pcm[:n])
-			pcm = pcm[n:]
+		out = append(out, phrase{fragment, c.voice.word(word)})
+	}
+	return out
+}
+
+// speaking plans a spoken answer: each phrase's transcript just before its
+// sound, or on newer models in one message with it (documented), and the end
+// held back until all has been played (observed).
+func (c *conversation) speaking(phrases []phrase) (steps []step, played time.Duration) {
+	for _, one := range phrases {
+		transcript := content("outputTranscription", tree{"text": one.text})
+		if c.transcript && !c.can.packed {
+			steps = append(steps, step{played / speedup, transcript})
+		}
+		for i := 0; i < len(one.pcm); i += 2 * samples(chunk) {
+			pcm := one.pcm[i:min(i+2*samples(chunk), len(one.pcm))]
+			blob := tree{"mimeType": voiceMime, "data": pcm}
+			message := content("modelTurn", tree{"parts": []any{tree{"inlineData": blob}}})
+			if c.transcript && c.can.packed && i == 0 {
+				maps.Copy(message.tree("serverContent"), transcript.tree("serverContent"))
+			}
+			steps = append(steps, step{played / speedup, message})
+			played += playtime(pcm)
 		}
 	}
 	return append(steps, step{played / speedup, content("generationComplete", true)}, step{at: played}), played
@@ -168,16 +194,3 @@ func (u usage) report(answered usage, modality string) tree {
 }
 
 func audioTokens(d time.Duration) int { return int(d * 25 / time.Second) }
-
-// pcmLength is how long PCM16 of that declared type plays; 16 kHz if it
-// declares no rate.
-func pcmLength(mime string, size int) time.Duration {
-	rate := int64(16000)
-	if _, declared, ok := strings.Cut(mime, "rate="); ok {
-		declared, _, _ = strings.Cut(declared, ";")
-		if n, err := strconv.ParseInt(strings.TrimSpace(declared), 10, 64); err == nil && 8000 <= n && n <= 192000 {
-			rate = n
-		}
-	}
-	return time.Duration(int64(size/2) * int64(time.Second) / rate)
-}

@@ -1,0 +1,98 @@
+package emulator
+
+import (
+	"encoding/binary"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// spoken is what was said aloud since the last answer.
+type spoken struct {
+	length time.Duration
+	sound  []int16 // 16 kHz, if it is to be said back
+}
+
+// listen takes in streamed audio.
+func (c *conversation) listen(blob tree) {
+	mime := blob.text("mimeType")
+	data, _ := blob["data"].([]byte)
+	if c.allInput {
+		c.heard.audio += pcmLength(mime, len(data))
+	}
+	if isPCM(mime) {
+		c.ear.record = c.memory.echo && c.modality == "AUDIO"
+		c.notice(c.ear.hear(mime, data))
+	}
+}
+
+// notice follows the begin and the end of activity: the one interrupts, the
+// other asks for an answer.
+func (c *conversation) notice(moments []moment) {
+	for _, m := range moments {
+		c.signal(m)
+		if m.begins {
+			if c.barge {
+				c.interrupt()
+			}
+			continue
+		}
+		c.spoken.length += m.length
+		c.spoken.sound = append(c.spoken.sound, m.sound[:min(len(m.sound), maxRecord-len(c.spoken.sound))]...)
+		if !c.allInput {
+			c.heard.audio += m.whole
+		}
+		c.transcribe(m.length)
+		c.ask()
+	}
+}
+
+// signal tells of detected activity, as newer models do (observed).
+func (c *conversation) signal(m moment) {
+	if !c.can.signals || c.manual {
+		return
+	}
+	kind := "ACTIVITY_END"
+	if m.begins {
+		kind = "ACTIVITY_START"
+	}
+	c.send(tree{"voiceActivity": tree{"type": kind, "audioOffset": seconds(m.at.Truncate(time.Millisecond))}})
+}
+
+// transcribe says what can be said of sound that is not understood, in
+// fragments.
+func (c *conversation) transcribe(length time.Duration) {
+	if !c.inputTranscript || length == 0 {
+		return
+	}
+	for fragment := range strings.SplitAfterSeq(inWords(length), " ") {
+		c.send(content("inputTranscription", tree{"text": fragment}))
+	}
+}
+
+// inWords is the transcript of sound.
+func inWords(length time.Duration) string {
+	return "(" + strconv.FormatFloat(length.Seconds(), 'f', 1, 64) + " seconds of sound)"
+}
+
+// ask wants an answer to what was said: now or, where nothing interrupts, after
+// the running one.
+func (c *conversation) ask() {
+	if c.turn != nil && !c.barge {
+		c.waiting = true
+		return
+	}
+	c.interrupt()
+	c.reply()
+}
+
+// sayBack is the sound at the rate of output audio.
+func (s spoken) sayBack() []byte {
+	up := resampler{from: earRate, to: voiceRate}
+	out := up.resample(s.sound)
+	var pcm []byte
+	for _, x := range append(out, up.flush()...) {
+		pcm = binary.LittleEndian.AppendUint16(pcm, uint16(x))
+	}
+	return pcm
+}
