@@ -51,8 +51,10 @@ type conversation struct {
 	activity bool   // between activityStart and activityEnd
 	heard    usage  // input since the last answer began
 	spoken   spoken // and what of it was said aloud
-	turn     *turn  // being given; nil: none
-	waiting  bool   // an answer is owed once the turn is over
+	calling  calling
+	later    *reaction // follows by itself
+	turn     *turn     // being given; nil: none
+	waiting  bool      // an answer is owed once the turn is over
 }
 
 // ending is how a connection ends. Code 1006 is a cut without a close frame.

@@ -128,7 +128,7 @@ func TestEar(t *testing.T) {
 					var got []string
 					for part := range slices.Chunk(data, piece) {
 						for _, m := range e.hear(mime, part) {
-							got = append(got, told(m))
+							got = append(got, inShort(m))
 						}
 					}
 					if text := strings.Join(got, ", "); text != tt.want {
@@ -165,9 +165,9 @@ func TestEar(t *testing.T) {
 	})
 }
 
-// told rounds to the frame of 20 ms, within which a begin and an end cannot be
+// inShort rounds to the frame of 20 ms, within which a begin and an end cannot be
 // placed, so that all rates agree.
-func told(m moment) string {
+func inShort(m moment) string {
 	at, length := m.at.Round(20*time.Millisecond), m.length.Round(20*time.Millisecond)
 	if m.begins {
 		return fmt.Sprintf("begins %v", at)

@@ -234,6 +234,9 @@ type answer struct {
 	text       string   // written parts
 	transcript string   // of the speech
 	heard      string   // transcript of the input
+	called     []string // functions, and the ids of the calls
+	ids        []string
+	status     string   // interactionStatus
 	pcm        []byte   // the speech
 	order      []string // what came, repeats folded
 	handle     string   // of the resumable update, if one was due
@@ -244,6 +247,17 @@ type answer struct {
 // is set.
 func (c *client) turn(t *testing.T, updates bool) answer {
 	t.Helper()
+	return c.until(t, updates, false)
+}
+
+// calls reads up to the next call of functions.
+func (c *client) calls(t *testing.T) answer {
+	t.Helper()
+	return c.until(t, false, true)
+}
+
+func (c *client) until(t *testing.T, updates, stopAtCalls bool) answer {
+	t.Helper()
 	var a answer
 	for done := false; !done; {
 		f := c.next(t)
@@ -253,6 +267,7 @@ func (c *client) turn(t *testing.T, updates bool) answer {
 				ModelTurn struct {
 					Parts []struct {
 						Text       string
+						Thought    bool
 						InlineData struct {
 							MimeType string
 							Data     []byte
@@ -261,6 +276,8 @@ func (c *client) turn(t *testing.T, updates bool) answer {
 				}
 				InputTranscription, OutputTranscription       struct{ Text string }
 				GenerationComplete, TurnComplete, Interrupted bool
+				GroundingMetadata                             map[string]any
+				InteractionStatus                             string
 			}
 			SessionResumptionUpdate *struct {
 				NewHandle string
@@ -269,6 +286,10 @@ func (c *client) turn(t *testing.T, updates bool) answer {
 			UsageMetadata map[string]any
 			GoAway        any
 			VoiceActivity *struct{ Type, AudioOffset string }
+			ToolCall      *struct {
+				FunctionCalls []struct{ ID, Name string }
+			}
+			ToolCallCancellation *struct{ IDs []string }
 		}
 		if err := json.Unmarshal(f.data, &m); err != nil {
 			t.Fatal(err)
@@ -281,11 +302,21 @@ func (c *client) turn(t *testing.T, updates bool) answer {
 			what = "not resumable"
 		case m.GoAway != nil:
 			what = "goAway"
+		case m.ToolCall != nil:
+			what = "toolCall"
+			for _, one := range m.ToolCall.FunctionCalls {
+				a.called = append(a.called, one.Name)
+				a.ids = append(a.ids, one.ID)
+			}
+			done = stopAtCalls
+		case m.ToolCallCancellation != nil:
+			what = "cancellation " + strings.Join(m.ToolCallCancellation.IDs, " ")
 		case m.VoiceActivity != nil:
 			what = m.VoiceActivity.Type + " " + m.VoiceActivity.AudioOffset
 		case sc == nil:
 		case sc.TurnComplete:
 			what, done = "turnComplete", !updates
+			a.status = sc.InteractionStatus
 			if m.UsageMetadata == nil {
 				t.Error("turnComplete came without usageMetadata")
 			}
@@ -296,6 +327,10 @@ func (c *client) turn(t *testing.T, updates bool) answer {
 		case sc.InputTranscription.Text != "":
 			what = "heard"
 			a.heard += sc.InputTranscription.Text
+		case sc.GroundingMetadata != nil:
+			what = "grounding"
+		case len(sc.ModelTurn.Parts) == 1 && sc.ModelTurn.Parts[0].Thought:
+			what = "thought"
 		case sc.OutputTranscription.Text != "", len(sc.ModelTurn.Parts) == 1: // or both, fact 64
 			what = "content"
 			a.transcript += sc.OutputTranscription.Text

@@ -26,16 +26,20 @@ func (c *conversation) receive(frame []byte) *refusal {
 	c.record("in", "recv", len(frame), message)
 	switch {
 	case message.has("clientContent"):
-		return c.clientContent(message.tree("clientContent"))
+		no = c.clientContent(message.tree("clientContent"))
 	case message.has("realtimeInput"):
-		return c.realtimeInput(message.tree("realtimeInput"))
+		no = c.realtimeInput(message.tree("realtimeInput"))
 	case message.has("contextUpdate"):
-		return c.contextUpdate(message.tree("contextUpdate"))
+		no = c.contextUpdate(message.tree("contextUpdate"))
 	case message.has("toolResponse"):
-		// The scripted model calls no function, so no id is known (assumed).
-		return errArgument()
+		no = c.toolResponse(message.tree("toolResponse").trees("functionResponses"))
+	default:
+		return errSetupFirst()
 	}
-	return errSetupFirst()
+	if no == nil {
+		c.idle()
+	}
+	return no
 }
 
 func errSetupFirst() *refusal {
@@ -112,8 +116,8 @@ func (c *conversation) realtimeInput(input tree) *refusal {
 	if blob := input.tree("audio"); blob != nil {
 		c.listen(blob)
 	}
-	if blob := input.tree("video"); blob != nil {
-		c.media(blob)
+	if input.has("video") {
+		c.heard.frames++
 	}
 	if input.flag("audioStreamEnd") {
 		c.notice(c.ear.finish())
@@ -142,18 +146,25 @@ func (c *conversation) media(blob tree) {
 		c.heard.audio += length
 		c.spoken.length += length
 	} else if len(data) > 0 {
-		c.heard.frames++
+		c.heard.images++
 	}
 }
 
 // contextUpdate is refused where the token locks what it changes (assumed,
-// U12). The scripted model follows neither instruction nor tools, so otherwise
-// there is nothing to do.
+// U12). Tools replace those there were, the scripted model follows no
+// instruction.
 func (c *conversation) contextUpdate(update tree) *refusal {
 	for name := range update {
 		if c.caller.token != nil && c.caller.token.lock.covers(name) {
 			return errArgument()
 		}
 	}
-	return nil
+	if !update.has("tools") {
+		return nil
+	}
+	tools, no := toolsOf(update.tree("tools").trees("tools"), c.can)
+	if no == nil {
+		c.tools = tools
+	}
+	return no
 }

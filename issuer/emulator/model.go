@@ -15,9 +15,21 @@ type capability struct {
 	thinking   thinking
 	seedOnly   bool // clientContent only seeds the history (documented)
 	proactive  bool // proactive audio is always on, turning it off is an error (documented)
-	signals    bool // tells of voice activity (observed)
-	packed     bool // one message may carry audio and its transcript (documented for 3.1 and later)
+	calling    behaviour
+	noTools    []string // tools that it does not have
+	signals    bool     // tells of voice activity (observed)
+	packed     bool     // one message may carry audio and its transcript (documented for 3.1 and later)
 }
+
+// calling is how a model calls functions that do not say how.
+type behaviour int
+
+const (
+	blocking        behaviour = iota // and NON_BLOCKING is possible
+	nonBlocking                      // and BLOCKING is possible
+	onlyBlocking                     // whatever the declaration says (assumed: it is ignored)
+	onlyNonBlocking                  // BLOCKING is refused
+)
 
 type thinking int
 
@@ -27,22 +39,22 @@ const (
 	thinkingRefused
 )
 
+var not38 = []string{"codeExecution", "urlContext", "googleMaps"} // documented
+
 // models is the per-model table. That the transcriber answers typed text at all
 // is assumed: it is here so that TEXT can be asked for.
 var models = map[string]capability{
-	"models/gemini-3.8-live":                               {modalities: []string{"AUDIO"}, thinking: thinkingRefused, proactive: true, signals: true, packed: true},
-	"models/gemini-3.8-live-extended-thinking":             {modalities: []string{"AUDIO"}, thinking: thinkingRequired, proactive: true, signals: true, packed: true},
+	"models/gemini-3.8-live":                               {modalities: []string{"AUDIO"}, thinking: thinkingRefused, proactive: true, calling: nonBlocking, noTools: not38, signals: true, packed: true},
+	"models/gemini-3.8-live-extended-thinking":             {modalities: []string{"AUDIO"}, thinking: thinkingRequired, proactive: true, calling: onlyNonBlocking, noTools: not38, signals: true, packed: true},
 	"models/gemini-3.5-transcribe-live":                    {modalities: []string{"TEXT"}},
-	"models/gemini-3.1-flash-live-preview":                 {modalities: []string{"AUDIO"}, seedOnly: true, signals: true, packed: true},
+	"models/gemini-3.1-flash-live-preview":                 {modalities: []string{"AUDIO"}, seedOnly: true, calling: onlyBlocking, signals: true, packed: true},
 	"models/gemini-2.5-flash-native-audio-preview-12-2025": {modalities: []string{"AUDIO"}},
 }
 
 const (
-	maxFacts   = 64  // remembered things; the oldest go first
-	maxHeard   = 200 // bytes of what was said that are kept or said back
-	maxReply   = 500 // bytes, about half a minute of speech
-	helpAnswer = `I understand: my name is Ada. What is my name? Remember that the key is under the mat. ` +
-		`What do you remember? Help. Anything else I say back.`
+	maxFacts = 64  // remembered things; the oldest go first
+	maxHeard = 200 // bytes of what was said that are kept or said back
+	maxReply = 500 // bytes, about half a minute of speech
 )
 
 // memory is what the scripted model knows of a conversation. It is a value:
@@ -90,10 +102,15 @@ func (m memory) answer(heard string) (string, memory) {
 		return m.list(), m
 	case fact != nil:
 		said := strings.TrimRight(cut(fact[1], maxHeard), " .!?")
-		m.facts = append(slices.Clone(m.facts[max(0, len(m.facts)-maxFacts+1):]), said)
-		return "I will remember that " + said + ".", m
+		return "I will remember that " + said + ".", m.learnt(said)
 	}
 	return fmt.Sprintf("You said: %s. I remember %s.", strings.TrimRight(cut(heard, maxHeard), " .!?"), m.count()), m
+}
+
+// learnt is m with one more fact.
+func (m memory) learnt(fact string) memory {
+	m.facts = append(slices.Clone(m.facts[max(0, len(m.facts)-maxFacts+1):]), cut(fact, maxHeard))
+	return m
 }
 
 func (m memory) list() string {

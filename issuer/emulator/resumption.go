@@ -29,6 +29,7 @@ type session struct {
 	ended   time.Time     // when it last had none
 	handles []digest      // oldest first
 	refuse  []*refusal    // what the next resumes get
+	calls   int           // functions called
 }
 
 // snapshot is what a handle restores: the conversation as it was then.
@@ -112,9 +113,13 @@ func (s *sessions) end(c *conversation) {
 	}
 }
 
-// offerHandle tells the client how to come back to here. The handle contains every
-// client message that was handled before it.
+// offerHandle tells a client that asked for it how to come back to here, unless
+// something is under way that no handle covers (documented). The handle contains
+// every client message that was handled before it.
 func (c *conversation) offerHandle() {
+	if !c.updates || c.turn != nil || len(c.calling.pending) > 0 {
+		return
+	}
 	known := c.memory
 	if c.pending != "" {
 		_, known = known.answer(c.pending)
@@ -123,12 +128,10 @@ func (c *conversation) offerHandle() {
 	c.send(tree{"sessionResumptionUpdate": tree{"newHandle": handle, "resumable": true}})
 }
 
-// offerHandles does so every now and then, as long as nothing is generated.
+// offerHandles does so every now and then.
 func (c *conversation) offerHandles(every time.Duration) {
 	c.agenda.add(c.world.clock.Now().Add(every), func() {
-		if c.turn == nil {
-			c.offerHandle()
-		}
+		c.offerHandle()
 		c.offerHandles(every)
 	})
 }
@@ -149,6 +152,14 @@ func (s *sessions) handle(of *session, m memory) string {
 	of.handles = append(of.handles, digestOf(handle))
 	s.handles[digestOf(handle)] = snapshot{of, m}
 	return handle
+}
+
+// nextCall numbers the session's calls, across its connections.
+func (s *sessions) nextCall(of *session) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of.calls++
+	return of.calls
 }
 
 // forget makes the session's handles unknown.

@@ -19,6 +19,8 @@ type config struct {
 	voiceName       string
 	can             capability
 	detection       detection
+	tools           toolset
+	thoughts        bool // are shown
 	inputTranscript bool
 	allInput        bool // silence is input too
 	transcript      bool // of the output
@@ -40,6 +42,7 @@ func configure(setup tree, version string) (config, *refusal) {
 	resumption := setup.tree("sessionResumption")
 	c := config{
 		model:           setup.text("model"),
+		thoughts:        generation.tree("thinkingConfig").flag("includeThoughts"),
 		handle:          resumption.text("handle"),
 		voiceName:       generation.tree("speechConfig").tree("voiceConfig").tree("prebuiltVoiceConfig").text("voiceName"),
 		transcript:      setup.has("outputAudioTranscription"),
@@ -60,6 +63,9 @@ func configure(setup tree, version string) (config, *refusal) {
 	}
 	c.seedOnly, c.can = can.seedOnly, can
 	var no *refusal
+	if c.tools, no = toolsOf(setup.trees("tools"), can); no != nil {
+		return c, no
+	}
 	if c.detection, no = detectionOf(input.tree("automaticActivityDetection")); no != nil {
 		return c, no
 	}

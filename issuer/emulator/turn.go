@@ -18,47 +18,80 @@ const (
 
 // turn is one answer being given.
 type turn struct {
-	started time.Time
-	steps   []step // still to be sent, in order
-	usage   tree
+	started time.Time // zero while it waits for its calls
+	steps   []step    // still to be sent, in order
+	results []string  // of its calls
+	later   *reaction // another turn that follows by itself
+
+	input, output usage // what it answers, and what was sent of it
 }
 
 // step is one message and its time after the turn's start.
 type step struct {
 	at      time.Duration
 	message tree
+	cost    usage
 }
 
 // reply begins the answer to what was typed or heard since the last one.
 func (c *conversation) reply() {
-	var text string
-	var pcm []byte // said instead
-	switch said := c.spoken; {
-	case c.pending == "" && len(said.sound) > 0:
-		text, pcm = inWords(said.length), said.sayBack()
-	case c.pending == "" && said.length > 0:
-		text = "I heard " + strings.Trim(inWords(said.length), "()") + "."
-	default:
-		text, c.memory = c.memory.answer(c.pending)
-	}
+	r := c.react()
 	c.pending, c.spoken, c.waiting = "", spoken{}, false
+	if !r.mute {
+		c.perform(r)
+	}
+}
+
+// perform begins a turn.
+func (c *conversation) perform(r reaction) {
 	if c.updates {
-		c.send(tree{"sessionResumptionUpdate": tree{}}) // not resumable while generating
+		c.send(tree{"sessionResumptionUpdate": tree{}}) // not resumable while generating or calling
 	}
-	t := &turn{started: c.world.clock.Now()}
-	answered := usage{}
-	switch {
-	case c.modality == "TEXT":
-		t.steps = writing(text)
-		answered.text = textTokens(text)
-	case pcm != nil:
-		t.steps, answered.audio = c.speaking([]phrase{{text, pcm}})
-	default:
-		t.steps, answered.audio = c.speaking(c.phrases(text))
-	}
-	t.usage = c.heard.report(answered, c.modality)
+	t := &turn{later: r.later, input: c.heard}
 	c.heard = usage{}
 	c.turn = t
+	if len(r.calls) > 0 {
+		if len(c.calling.pending)+len(r.calls) > maxCalls {
+			r = reaction{text: "Too many of your functions have not returned yet."}
+		}
+		c.call(t, r.calls)
+	}
+	if last := len(c.calling.pending) - 1; r.cancel && last >= 0 {
+		c.withdrawLater(c.calling.pending[last].id, withdrawAfter)
+	}
+	if !c.blocked(t) {
+		c.say(t, r)
+	}
+}
+
+// say gives the turn its words, from now on.
+func (c *conversation) say(t *turn, r reaction) {
+	t.started = c.world.clock.Now()
+	if r.thought != "" {
+		message := content("modelTurn", tree{"parts": []any{tree{"text": r.thought, "thought": true}}})
+		if !c.thoughts {
+			message = nil
+		}
+		t.steps = append(t.steps, step{message: message, cost: usage{thoughts: textTokens(r.thought)}})
+	}
+	var end step
+	switch {
+	case r.text == "":
+	case c.modality == "TEXT":
+		end.at = t.writing(r.text)
+	case r.pcm != nil:
+		end.at = c.speaking(t, []phrase{{r.text, r.pcm}})
+	default:
+		end.at = c.speaking(t, c.phrases(r.text))
+	}
+	generated := end.at
+	if c.modality != "TEXT" {
+		generated /= speedup
+	}
+	if r.sources != "" {
+		t.steps = append(t.steps, step{at: generated, message: grounding(r.sources, r.text)})
+	}
+	t.steps = append(t.steps, step{at: generated, message: content("generationComplete", true)}, end)
 	c.scheduleStep(t)
 }
 
@@ -72,21 +105,39 @@ func (c *conversation) scheduleStep(t *turn) {
 		}
 		if t.steps = t.steps[1:]; len(t.steps) == 0 {
 			c.finish(t)
-			if c.waiting {
-				c.reply()
-			}
+			c.idle()
 			return
 		}
-		c.send(next.message)
+		t.output.add(next.cost)
+		if next.message != nil {
+			c.send(next.message)
+		}
 		c.scheduleStep(t)
 	})
 }
 
+// idle does what had to wait for the end of a turn.
+func (c *conversation) idle() {
+	switch results := c.calling.results; {
+	case c.turn != nil:
+	case c.waiting:
+		c.reply()
+	case c.later != nil:
+		c.perform(*c.later)
+	case len(results) > 0 && !c.activity && !c.ear.active:
+		c.calling.results = nil
+		c.perform(reaction{text: told(results)})
+	}
+}
+
 // interrupt ends the running answer, if there is one: interrupted, then
-// turnComplete, and no generationComplete from here on (documented).
+// turnComplete, and no generationComplete from here on (documented). Its calls
+// are withdrawn (documented).
 func (c *conversation) interrupt() {
 	if t := c.turn; t != nil {
-		c.send(tree{"serverContent": tree{"interrupted": true}})
+		c.send(content("interrupted", true))
+		c.withdraw(func(one call) bool { return one.by == t })
+		t.later = nil
 		c.finish(t)
 	}
 }
@@ -95,11 +146,16 @@ func (c *conversation) interrupt() {
 // The handle contains every client message that was handled before it, the one
 // that interrupted included.
 func (c *conversation) finish(t *turn) {
-	c.turn = nil
-	c.send(tree{"serverContent": tree{"turnComplete": true}, "usageMetadata": t.usage})
-	if c.updates {
-		c.offerHandle()
+	c.turn, c.later = nil, t.later
+	complete := tree{"turnComplete": true}
+	if c.can.thinking == thinkingRequired { // documented for this model
+		complete["interactionStatus"] = "IDLE"
+		if t.later != nil {
+			complete["interactionStatus"] = "IN_PROGRESS"
+		}
 	}
+	c.send(tree{"serverContent": complete, "usageMetadata": report(t.input, t.output)})
+	c.offerHandle()
 }
 
 // phrase is sound and its transcript.
@@ -123,11 +179,11 @@ func (c *conversation) phrases(text string) (out []phrase) {
 // speaking plans a spoken answer: each phrase's transcript just before its
 // sound, or on newer models in one message with it (documented), and the end
 // held back until all has been played (observed).
-func (c *conversation) speaking(phrases []phrase) (steps []step, played time.Duration) {
+func (c *conversation) speaking(t *turn, phrases []phrase) (played time.Duration) {
 	for _, one := range phrases {
 		transcript := content("outputTranscription", tree{"text": one.text})
 		if c.transcript && !c.can.packed {
-			steps = append(steps, step{played / speedup, transcript})
+			t.steps = append(t.steps, step{at: played / speedup, message: transcript})
 		}
 		for i := 0; i < len(one.pcm); i += 2 * samples(chunk) {
 			pcm := one.pcm[i:min(i+2*samples(chunk), len(one.pcm))]
@@ -136,61 +192,25 @@ func (c *conversation) speaking(phrases []phrase) (steps []step, played time.Dur
 			if c.transcript && c.can.packed && i == 0 {
 				maps.Copy(message.tree("serverContent"), transcript.tree("serverContent"))
 			}
-			steps = append(steps, step{played / speedup, message})
+			t.steps = append(t.steps, step{played / speedup, message, usage{audio: playtime(pcm)}})
 			played += playtime(pcm)
 		}
 	}
-	return append(steps, step{played / speedup, content("generationComplete", true)}, step{at: played}), played
+	return played
 }
 
 // writing plans a written answer.
-func writing(text string) (steps []step) {
-	var at time.Duration
+func (t *turn) writing(text string) (at time.Duration) {
+	tokens := 0
 	for words := strings.SplitAfter(text, " "); len(words) > 0; at += textPause {
 		n := min(textWords, len(words))
-		part := tree{"text": strings.Join(words[:n], "")}
-		steps = append(steps, step{at, content("modelTurn", tree{"parts": []any{part}})})
+		part := strings.Join(words[:n], "")
+		cost := textTokens(text[:len(text)-len(strings.Join(words[n:], ""))]) - tokens
+		tokens += cost
+		t.steps = append(t.steps, step{at, content("modelTurn", tree{"parts": []any{tree{"text": part}}}), usage{text: cost}})
 		words = words[n:]
 	}
-	return append(steps, step{at, content("generationComplete", true)}, step{at: at})
+	return at
 }
 
 func content(name string, v any) tree { return tree{"serverContent": tree{name: v}} }
-
-// usage is what was said, in the units that are billed.
-type usage struct {
-	text   int // tokens
-	audio  time.Duration
-	frames int // of video
-}
-
-// textTokens is a rule of thumb, not Google's tokenizer.
-func textTokens(s string) int { return (len(s) + 3) / 4 }
-
-// report is the usageMetadata of one turn: the input since the last answer and
-// the answer. 25 tokens for a second of audio, 258 for a frame (documented).
-func (u usage) report(answered usage, modality string) tree {
-	audioIn, audioOut, frames := audioTokens(u.audio), audioTokens(answered.audio), 258*u.frames
-	prompt, response := u.text+audioIn+frames, answered.text+audioOut
-	var details []any
-	for _, one := range []struct {
-		modality string
-		count    int
-	}{{"TEXT", u.text}, {"AUDIO", audioIn}, {"VIDEO", frames}} {
-		if one.count > 0 {
-			details = append(details, tree{"modality": one.modality, "tokenCount": one.count})
-		}
-	}
-	report := tree{
-		"promptTokenCount":      prompt,
-		"responseTokenCount":    response,
-		"totalTokenCount":       prompt + response,
-		"responseTokensDetails": []any{tree{"modality": modality, "tokenCount": response}},
-	}
-	if len(details) > 0 {
-		report["promptTokensDetails"] = details
-	}
-	return report
-}
-
-func audioTokens(d time.Duration) int { return int(d * 25 / time.Second) }
