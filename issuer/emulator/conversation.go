@@ -46,15 +46,17 @@ type conversation struct {
 	cutShort <-chan struct{} // of the token; nil with an API key
 	spent    bool            // a use of the token, by opening
 
-	memory   memory
-	pending  string // typed text that waits for its turnComplete or activityEnd
-	activity bool   // between activityStart and activityEnd
-	heard    usage  // input since the last answer began
-	spoken   spoken // and what of it was said aloud
-	calling  calling
-	later    *reaction // follows by itself
-	turn     *turn     // being given; nil: none
-	waiting  bool      // an answer is owed once the turn is over
+	memory    memory
+	pending   string // typed text that waits for its turnComplete or activityEnd
+	activity  bool   // between activityStart and activityEnd
+	heard     usage  // input since the last answer began
+	spoken    spoken // and what of it was said aloud
+	calling   calling
+	later     *reaction // follows by itself
+	streaming medium    // that counts by now
+	turns     int       // begun
+	turn      *turn     // being given; nil: none
+	waiting   bool      // an answer is owed once the turn is over
 }
 
 // ending is how a connection ends. Code 1006 is a cut without a close frame.

@@ -118,6 +118,7 @@ func (c *conversation) realtimeInput(input tree) *refusal {
 	}
 	if input.has("video") {
 		c.heard.frames++
+		c.streams(pictures)
 	}
 	if input.flag("audioStreamEnd") {
 		c.notice(c.ear.finish())

@@ -17,6 +17,7 @@ type spoken struct {
 func (c *conversation) listen(blob tree) {
 	mime := blob.text("mimeType")
 	data, _ := blob["data"].([]byte)
+	c.streams(sounds)
 	if c.allInput {
 		c.heard.audio += pcmLength(mime, len(data))
 	}

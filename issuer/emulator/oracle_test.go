@@ -163,6 +163,37 @@ func TestGenaiResumes(t *testing.T) {
 	hear(t, second, "Your name is Ada.", false)
 }
 
+func TestGenaiCallsFunctions(t *testing.T) {
+	t.Parallel()
+	_, ws := start(t)
+	session, err := sdk(t, ws, "emulator").Live.Connect(t.Context(), "gemini-3.8-live", liveConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	session.SendRealtimeInput(genai.LiveRealtimeInput{Text: "call a tool"})
+	var call *genai.FunctionCall
+	for call == nil {
+		m, err := session.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.ToolCall != nil {
+			call = m.ToolCall.FunctionCalls[0]
+		}
+	}
+	if call.Name != "f" || call.Args["a"] != "a" {
+		t.Errorf("got %+v", call)
+	}
+	hear(t, session, "I called f, and go on while it works.", true)
+	err = session.SendToolResponse(genai.LiveToolResponseInput{FunctionResponses: []*genai.FunctionResponse{{
+		ID: call.ID, Name: "f", Response: map[string]any{"output": "12:05"}, Scheduling: genai.FunctionResponseSchedulingWhenIdle}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hear(t, session, "f says 12:05.", false)
+}
+
 func TestGenaiUnderstandsRefusals(t *testing.T) {
 	t.Parallel()
 	base, ws := start(t)

@@ -30,6 +30,10 @@ type session struct {
 	handles []digest      // oldest first
 	refuse  []*refusal    // what the next resumes get
 	calls   int           // functions called
+
+	medium    medium        // what it streams
+	streamed  time.Duration // for how long, on former connections
+	streaming time.Time     // since when on this one; zero: not
 }
 
 // snapshot is what a handle restores: the conversation as it was then.
@@ -108,6 +112,7 @@ func (s *sessions) end(c *conversation) {
 		return
 	}
 	of.open, of.ended = nil, s.clock.Now()
+	of.pause(of.ended)
 	if len(of.handles) == 0 {
 		delete(s.byID, of.id) // nobody can come back to it
 	}

@@ -20,6 +20,7 @@ type config struct {
 	can             capability
 	detection       detection
 	tools           toolset
+	compressed      bool // the context, so that the session has no limit
 	thoughts        bool // are shown
 	inputTranscript bool
 	allInput        bool // silence is input too
@@ -47,6 +48,7 @@ func configure(setup tree, version string) (config, *refusal) {
 		voiceName:       generation.tree("speechConfig").tree("voiceConfig").tree("prebuiltVoiceConfig").text("voiceName"),
 		transcript:      setup.has("outputAudioTranscription"),
 		inputTranscript: setup.has("inputAudioTranscription"),
+		compressed:      setup.has("contextWindowCompression"),
 		allInput:        input.text("turnCoverage") == "TURN_INCLUDES_ALL_INPUT",
 		updates:         setup.has("sessionResumption"),
 		manual:          input.tree("automaticActivityDetection").flag("disabled"),
@@ -146,6 +148,7 @@ func (c *conversation) setUp(frame []byte, creds credentials) *refusal {
 	if every := c.world.options.Switches.UpdateEvery; every > 0 && c.updates {
 		c.offerHandles(every)
 	}
+	c.streams(c.world.sessions.streams(c.session)) // a resumed one may do already
 	if t := c.caller.token; t != nil {
 		c.cutShort = t.cutShort
 		c.agenda.add(c.world.tokens.expiry(t), c.tokenExpired)

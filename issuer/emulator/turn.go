@@ -14,6 +14,11 @@ const (
 	chunk     = 60 * time.Millisecond // of audio in one message
 	textPause = 30 * time.Millisecond // between the pieces of a written answer
 	textWords = 3                     // in one piece
+
+	// oddEvery is how often a turn contains an empty message and one with a key
+	// that nobody knows, both of which clients must survive (observed). How often
+	// is ours.
+	oddEvery = 8
 )
 
 // turn is one answer being given.
@@ -67,6 +72,9 @@ func (c *conversation) perform(r reaction) {
 // say gives the turn its words, from now on.
 func (c *conversation) say(t *turn, r reaction) {
 	t.started = c.world.clock.Now()
+	if c.turns++; c.turns%oddEvery == 0 {
+		t.steps = append(t.steps, step{message: tree{}}, step{message: tree{"emulatorUnknownKey": tree{}}})
+	}
 	if r.thought != "" {
 		message := content("modelTurn", tree{"parts": []any{tree{"text": r.thought, "thought": true}}})
 		if !c.thoughts {
