@@ -115,6 +115,9 @@ func (a *author) object(s tree, depth int) tree {
 	most, limited := numeric(s["maxProperties"])
 	out := tree{}
 	add := func(name string) {
+		if a.budget < 0 {
+			return // a nil for each of a million names is too much as well
+		}
 		schema, ok := properties[name]
 		if !ok {
 			schema = s["additionalProperties"]
@@ -127,7 +130,11 @@ func (a *author) object(s tree, depth int) tree {
 		}
 	}
 	least, _ := numeric(s["minProperties"])
-	for _, name := range slices.Sorted(maps.Keys(properties)) {
+	optional := properties
+	if depth >= optionalTo && least == 0 || len(properties) > maxValues {
+		optional = nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(optional)) {
 		wanted := depth < optionalTo || float64(len(out)) < least
 		if !out.has(name) && wanted && properties[name] != false && (!limited || float64(len(out)) < most) {
 			add(name)

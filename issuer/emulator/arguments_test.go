@@ -190,7 +190,12 @@ func TestArgumentsSatisfyTheirSchema(t *testing.T) {
 	t.Run("what cannot be satisfied costs little", func(t *testing.T) {
 		self := tree{"type": "object", "required": []any{"a", "b"}, "properties": tree{"a": tree{"$ref": "#"}, "b": tree{"$ref": "#"}}}
 		huge := tree{"type": "array", "minItems": 1e12, "items": tree{"type": "string", "minLength": 1e12, "pattern": "^((((a+)+)+)+)+$"}}
-		written, _ := json.Marshal(arguments(function{name: "f", schema: tree{"type": "object", "properties": tree{"self": self, "huge": huge, "loop": tree{"$ref": "#/properties/loop"}}}}, 0))
+		var names []any
+		for i := range 100_000 {
+			names = append(names, fmt.Sprint(i))
+		}
+		wide := tree{"type": "array", "minItems": 1e3, "items": tree{"type": "array", "minItems": 1e3, "items": tree{"type": "object", "required": names}}}
+		written, _ := json.Marshal(arguments(function{name: "f", schema: tree{"type": "object", "properties": tree{"self": self, "huge": huge, "wide": wide, "loop": tree{"$ref": "#/properties/loop"}}}}, 0))
 		if len(written) > 1<<20 {
 			t.Errorf("%d bytes", len(written))
 		}

@@ -70,6 +70,25 @@ func decoded(t *testing.T, data []byte) tree {
 	return v
 }
 
+func TestTranscriptBesideAudio(t *testing.T) {
+	for model, want := range map[string]bool{"gemini-3.8-live": true, "gemini-3.1-flash-live-preview": true, "gemini-2.5-flash-native-audio-preview-12-2025": false} {
+		t.Run("fact 64: "+model, func(t *testing.T) {
+			bubble(t, new(Server), func(t *testing.T, b *bench) {
+				c := b.openKey(t, `"model":"models/`+model+`","outputAudioTranscription":{}`)
+				together := 0
+				for _, f := range c.ask(t, "who am I", false).frames {
+					if text := string(f.data); strings.Contains(text, "outputTranscription") && strings.Contains(text, "inlineData") {
+						together++
+					}
+				}
+				if got := together > 0; got != want {
+					t.Errorf("%d messages carry both", together)
+				}
+			})
+		})
+	}
+}
+
 func TestWrittenTurn(t *testing.T) {
 	bubble(t, new(Server), func(t *testing.T, b *bench) {
 		c := b.openKey(t, textSetup)
