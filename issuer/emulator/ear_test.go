@@ -106,6 +106,7 @@ func TestEar(t *testing.T) {
 		{"or as much as is set", tree{"silenceDurationMs": int64(100)}, "-20/500ms -90/120ms", "begins 0s, ends 500ms after 500ms"},
 		{"a shorter pause is part of it", nil, "-20/500ms -90/600ms -20/200ms -90/1s", "begins 0s, ends 1.3s after 1.3s"},
 		{"a click is no speech", nil, "-90/200ms -10/60ms -90/1s", ""},
+		{"and many are none either", nil, "-10/60ms -90/100ms -10/60ms -90/100ms -10/60ms -90/1s", ""},
 		{"unless the prefix is short", tree{"prefixPaddingMs": int64(20)}, "-90/200ms -10/60ms -90/1s", "begins 200ms, ends 260ms after 60ms"},
 		{"or nothing", tree{"prefixPaddingMs": int64(0)}, "-90/200ms -10/20ms -90/1s", "begins 200ms, ends 220ms after 20ms"},
 		{"a long prefix wants more", tree{"prefixPaddingMs": int64(600)}, clip, ""},

@@ -82,6 +82,22 @@ func TestTools(t *testing.T) {
 			c.turn(t, true).is(t, helpAnswer, normal...)
 			c.turn(t, true).is(t, "get_time says 12:05.", normal...)
 		}},
+		{"3.7: nor does it fall into the user's words", tooled(asyncTime), func(t *testing.T, c *client) {
+			a := c.ask(t, "call a tool", false)
+			c.stream(t, "-20/500ms")
+			c.respond(t, a.ids[0], "12:05", "")
+			c.stream(t, "-20/500ms -90/1s")
+			c.turn(t, true).is(t, "I heard 1.0 seconds of sound.", normal...)
+			c.turn(t, true).is(t, "get_time says 12:05.", normal...)
+		}},
+		{"3.9.2: what a function returned is counted apart", tooled(getTime), func(t *testing.T, c *client) {
+			c.say(t, "call a tool")
+			c.respond(t, c.calls(t).ids[0], "12:05", "")
+			a := c.turn(t, false)
+			if got := compact(a.frames[len(a.frames)-1].data); !strings.Contains(got, `"toolUsePromptTokenCount":5,`) {
+				t.Errorf("got %s", got)
+			}
+		}},
 		{"3.7: INTERRUPT does", tooled(asyncTime), func(t *testing.T, c *client) {
 			a := c.ask(t, "call a tool", false)
 			c.say(t, "help")
