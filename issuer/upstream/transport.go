@@ -76,7 +76,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if n, ok := r.Context().Value(noteKey{}).(*note); ok {
 		*n = note{res.StatusCode, retryAfter(res.Header.Get("Retry-After"), t.clock.now()), moved}
 	}
-	res.Body = &limited{io.LimitReader(res.Body, maxAnswer), res.Body}
+	if res.StatusCode != http.StatusSwitchingProtocols { // what follows that is no answer, and it is written to
+		res.Body = &limited{io.LimitReader(res.Body, maxAnswer), res.Body}
+	}
 	return res, nil
 }
 

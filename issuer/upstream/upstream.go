@@ -78,21 +78,9 @@ type Client struct {
 // New checks the configuration, the rule for keys above all. It sends nothing.
 func New(c Config) (*Client, error) {
 	c.BaseURL = cmp.Or(c.BaseURL, Google)
-	base, err := url.Parse(c.BaseURL)
-	rule := keyRule{Real(c.APIKey), strings.ToLower(c.SendKeyTo)}
-	switch {
-	case c.APIKey.IsZero():
-		return nil, errors.New("there is no API key: set GEMINI_API_KEY")
-	case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.User != nil || base.RawQuery != "":
-		return nil, errors.New("the base URL must look like " + Google)
-	case strings.ContainsFunc(c.APIKey.Reveal(), unicode.IsControl):
-		return nil, errors.New("the API key holds a line break or another control character: set it anew")
-	case !rule.real && base.Hostname() == googleHost:
-		return nil, errors.New("a key that begins with \"" + emulatorPrefix + "\" is for the emulator: name its address with --base-url, or set a real key")
-	case c.Timeout < 0:
-		return nil, errors.New("the time-out is negative: use 0 for the default")
-	case !rule.allows(base):
-		return nil, fmt.Errorf("%w, and the base URL names %s", errKeyTarget, base.Host)
+	rule, err := c.rule()
+	if err != nil {
+		return nil, err
 	}
 	clock := new(serviceClock)
 	client := newHTTPClient(rule, clock)
@@ -107,6 +95,39 @@ func New(c Config) (*Client, error) {
 	}
 	exhaustNotices()
 	return &Client{tokens, c.BaseURL, cmp.Or(c.Timeout, defaultTimeout), client, clock}, nil
+}
+
+// NewHTTPClient checks the configuration as [New] does and gives a client, for
+// HTTP and for WebSockets, that reaches only where the key may go and follows no
+// redirect. Its requests have no time-out of their own.
+func NewHTTPClient(c Config) (*http.Client, error) {
+	c.BaseURL = cmp.Or(c.BaseURL, Google)
+	rule, err := c.rule()
+	if err != nil {
+		return nil, err
+	}
+	return newHTTPClient(rule, new(serviceClock)), nil
+}
+
+// rule judges the configuration and says where its key may go.
+func (c Config) rule() (keyRule, error) {
+	base, err := url.Parse(c.BaseURL)
+	rule := keyRule{Real(c.APIKey), strings.ToLower(c.SendKeyTo)}
+	switch {
+	case c.APIKey.IsZero():
+		return rule, errors.New("there is no API key: set GEMINI_API_KEY")
+	case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.User != nil || base.RawQuery != "":
+		return rule, errors.New("the base URL must look like " + Google)
+	case strings.ContainsFunc(c.APIKey.Reveal(), unicode.IsControl):
+		return rule, errors.New("the API key holds a line break or another control character: set it anew")
+	case !rule.real && base.Hostname() == googleHost:
+		return rule, errors.New("a key that begins with \"" + emulatorPrefix + "\" is for the emulator: name its address with --base-url, or set a real key")
+	case c.Timeout < 0:
+		return rule, errors.New("the time-out is negative: use 0 for the default")
+	case !rule.allows(base):
+		return rule, fmt.Errorf("%w, and the base URL names %s", errKeyTarget, base.Host)
+	}
+	return rule, nil
 }
 
 func newTokens(key, baseURL string, client *http.Client) (*genai.Tokens, error) {

@@ -13,9 +13,11 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
 	"github.com/livevalet/livevalet/wasm/live"
@@ -259,6 +261,55 @@ func TestARealKeyFollowsNoRedirect(t *testing.T) {
 	u := client(t, Config{APIKey: live.NewSecret(canary), BaseURL: ts.URL, SendKeyTo: "127.0.0.1"})
 	if _, err := u.Mint(t.Context(), request()); !errors.Is(err, ErrRefused) {
 		t.Errorf("error is %v", err)
+	}
+}
+
+func TestTheHTTPClientOpensSockets(t *testing.T) {
+	echo := service(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		kind, message, err := conn.Read(r.Context())
+		if err != nil {
+			return
+		}
+		_ = conn.Write(r.Context(), kind, message)
+	})
+	client, err := NewHTTPClient(Config{APIKey: live.NewSecret("emulator-test"), BaseURL: echo.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	conn, _, err := websocket.Dial(t.Context(), echo.URL, &websocket.DialOptions{HTTPClient: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	if err := conn.Write(t.Context(), websocket.MessageText, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, message, err := conn.Read(t.Context()); err != nil || string(message) != "hello" {
+		t.Errorf("it says %q, %v", message, err)
+	}
+}
+
+func TestTheHTTPClientHoldsBackARealKey(t *testing.T) {
+	var asked atomic.Int32
+	elsewhere := service(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) })
+	if _, err := NewHTTPClient(Config{APIKey: live.NewSecret(canary), BaseURL: elsewhere.URL}); !errors.Is(err, errKeyTarget) {
+		t.Errorf("another host's client: %v", err)
+	}
+	client, err := NewHTTPClient(Config{APIKey: live.NewSecret(canary)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := websocket.Dial(t.Context(), elsewhere.URL, &websocket.DialOptions{HTTPClient: client}); !errors.Is(err, errKeyTarget) {
+		t.Errorf("a socket to another host: %v", err)
+	}
+	if asked.Load() > 0 {
+		t.Error("the other host was asked")
 	}
 }
 

@@ -42,6 +42,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		Dev     devCommand     `cmd:"" help:"The demo on this machine: page, token endpoint and, without an API key, the emulator, on one address."`
 		Serve   serveCommand   `cmd:"" help:"The token endpoint for real pages, configured by a file. Refuses unsafe set-ups."`
 		Emulate emulateCommand `cmd:"" help:"The emulator of Google's service alone, for any SDK in any language."`
+		Probe   probeCommand   `cmd:"" help:"Ask a service which of the known facts about Google's hold there."`
 		Version versionCommand `cmd:"" help:"Print the version."`
 	}
 	parser, err := kong.New(&cli,
