@@ -256,6 +256,15 @@ func (st *story) goLive(handle string) *pipe {
 	return p
 }
 
+// begin runs the session until it is live and has the handle h1.
+func (st *story) begin() *pipe {
+	st.t.Helper()
+	st.run(context.Background())
+	p := st.goLive("")
+	st.turn(p, "h1")
+	return p
+}
+
 // turn lets the model take a turn that ends with a handle.
 func (st *story) turn(p *pipe, handle string) {
 	p.messages <- live.Message{Content: true}

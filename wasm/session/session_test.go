@@ -21,9 +21,7 @@ func TestStories(t *testing.T) {
 		play func(*story)
 	}{
 		{"goaway rotates at the end of the turn", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(time.Minute)
 			p.messages <- live.Message{Content: true}
 			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
@@ -32,24 +30,18 @@ func TestStories(t *testing.T) {
 			st.goLive("h2")
 		}},
 		{"goaway rotates at once when nothing is going on", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
 			st.goLive("h1")
 		}},
 		{"goaway in an endless turn rotates before time is up", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			p.messages <- live.Message{Content: true}
 			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
 			st.goLive("h1")
 		}},
 		{"a rotation waits for the answer that a call is owed", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			p.messages <- live.Message{Calls: []string{"c1"}}
 			p.messages <- live.Message{TurnComplete: true}
 			p.messages <- live.Message{Handle: live.NewSecret("h2")}
@@ -61,9 +53,7 @@ func TestStories(t *testing.T) {
 			st.goLive("h3")
 		}},
 		{"a rotation waits until the service has taken in the answer to a call", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			p.messages <- live.Message{Calls: []string{"c1"}}
 			p.messages <- live.Message{TurnComplete: true}
 			p.messages <- live.Message{Handle: live.NewSecret("before the answer")}
@@ -76,9 +66,7 @@ func TestStories(t *testing.T) {
 			st.goLive("after the answer")
 		}},
 		{"a rotation waits for the answer to what was asked into a turn", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			st.say("A")
 			p.messages <- live.Message{Content: true}
 			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
@@ -92,9 +80,7 @@ func TestStories(t *testing.T) {
 			st.goLive("of B")
 		}},
 		{"a rotation waits for the end of an activity", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			_ = st.session.Send(live.Input{Body: "activityStart"}, func(error) {})
 			synctest.Wait()
 			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
@@ -116,8 +102,7 @@ func TestStories(t *testing.T) {
 				}
 				return token(n), nil
 			}
-			st.run(context.Background())
-			st.turn(st.goLive(""), "h1")
+			st.begin()
 			time.Sleep(10*time.Minute + 30*time.Second)
 		}},
 		{"an issuer that knows no lease is not asked in a loop", func(st *story) {
@@ -127,14 +112,11 @@ func TestStories(t *testing.T) {
 				}
 				return token(n), nil
 			}
-			st.run(context.Background())
-			st.turn(st.goLive(""), "h1")
+			st.begin()
 			time.Sleep(10 * time.Minute)
 		}},
 		{"a handle that is refused again and again is given up", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(time.Minute)
 			p.finish(live.CloseInternal, "Internal error encountered.")
 			for {
@@ -149,9 +131,7 @@ func TestStories(t *testing.T) {
 			synctest.Wait()
 		}},
 		{"a setup that was good is refused for its handle", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(time.Minute)
 			p.finish(live.CloseAbnormal, "")
 			p = newPipe()
@@ -181,9 +161,7 @@ func TestStories(t *testing.T) {
 				}
 				return tok, nil
 			}
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(9*time.Minute + time.Second)
 			p.finish(live.CloseAbnormal, "")
 			p = st.goLive("h1")
@@ -234,9 +212,7 @@ func TestStories(t *testing.T) {
 			synctest.Wait()
 		}},
 		{"a cut resumes at once", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(time.Minute)
 			p.finish(live.CloseAbnormal, "")
 			st.goLive("h1")
@@ -249,23 +225,17 @@ func TestStories(t *testing.T) {
 			st.goLive("")
 		}},
 		{"an expired token is replaced and the handle kept", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(time.Minute)
 			p.finish(live.CloseInternal, "auth token has expired")
 			st.goLive("h1")
 		}},
 		{"a token is renewed ahead and the connection changed before it expires", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			st.begin()
 			st.goLive("h1")
 		}},
 		{"a renewed token waits for the rotation that happens anyway", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(9*time.Minute + 30*time.Second)
 			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
 			st.goLive("h1")
@@ -277,8 +247,7 @@ func TestStories(t *testing.T) {
 				}
 				return token(n), nil
 			}
-			st.run(context.Background())
-			st.turn(st.goLive(""), "h1")
+			st.begin()
 			time.Sleep(10 * time.Minute)
 		}},
 		{"renewal that fails for now is tried again while the token lasts", func(st *story) {
@@ -288,8 +257,7 @@ func TestStories(t *testing.T) {
 				}
 				return token(n), nil
 			}
-			st.run(context.Background())
-			st.turn(st.goLive(""), "h1")
+			st.begin()
 			time.Sleep(10*time.Minute + 50*time.Second)
 		}},
 		{"a lease that is gone is replaced and the handle kept", func(st *story) {
@@ -299,9 +267,7 @@ func TestStories(t *testing.T) {
 				}
 				return token(n), nil
 			}
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(10 * time.Minute)
 			p.finish(live.CloseAbnormal, "")
 			st.goLive("h1")
@@ -312,17 +278,13 @@ func TestStories(t *testing.T) {
 				tok.Lock = live.LockFull
 				return tok, nil
 			}
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(time.Minute)
 			p.finish(live.CloseAbnormal, "")
 			st.goLive("h1")
 		}},
 		{"a dead handle means a new session", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(time.Minute)
 			p.finish(live.CloseAbnormal, "")
 			p = newPipe()
@@ -332,9 +294,7 @@ func TestStories(t *testing.T) {
 			st.goLive("")
 		}},
 		{"quota ends the session at once", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			p.finish(live.CloseInternal, "You exceeded your current quota, please check your plan")
 			synctest.Wait()
 		}},
@@ -376,9 +336,7 @@ func TestStories(t *testing.T) {
 			st.goLive("")
 		}},
 		{"a line that stays dead is given up in the end", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(time.Minute)
 			st.refuse = &live.CloseError{Code: live.CloseAbnormal}
 			for range 100 {
@@ -388,17 +346,13 @@ func TestStories(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 		}},
 		{"an old socket that does not close is given up after a second", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			p.dead = true
 			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
 			st.goLive("h1")
 		}},
 		{"waking up ends the wait for a retry", func(st *story) {
-			st.run(context.Background())
-			p := st.goLive("")
-			st.turn(p, "h1")
+			p := st.begin()
 			time.Sleep(time.Minute)
 			st.refuse = &live.CloseError{Code: live.CloseAbnormal}
 			for range 9 {
@@ -459,9 +413,7 @@ func TestInputWaitsInOrderWhileThereIsNoConnection(t *testing.T) {
 
 func TestSoundBeyondTheRingGivesWayAndIsCounted(t *testing.T) {
 	st := tell(t, func(st *story) {
-		st.run(context.Background())
-		p := st.goLive("")
-		st.turn(p, "h1")
+		p := st.begin()
 		p.finish(live.CloseAbnormal, "")
 		synctest.Wait()
 		var dropped, sent atomic.Int64
@@ -492,9 +444,7 @@ func TestSoundLostEarlierIsNotLostByACut(t *testing.T) {
 		for range 600 {
 			_ = st.session.Send(live.Input{Audio: 20 * time.Millisecond}, func(error) {})
 		}
-		st.run(context.Background())
-		p := st.goLive("")
-		st.turn(p, "h1")
+		p := st.begin()
 		time.Sleep(time.Minute)
 		p.finish(live.CloseAbnormal, "")
 		st.goLive("h1")
@@ -653,9 +603,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestConnectionsThatEndAtTheirStartDoNotMakeTheSessionSpin(t *testing.T) {
 	st := tell(t, func(st *story) {
-		st.run(context.Background())
-		p := st.goLive("")
-		st.turn(p, "h1")
+		p := st.begin()
 		for time.Since(st.began) < time.Minute {
 			p.messages <- live.Message{GoAway: true}
 			p = newPipe()
@@ -682,8 +630,7 @@ func TestARenewalIsNeverAskedForBeforeTheIssuerAllowsIt(t *testing.T) {
 			time.Sleep(2 * time.Second) // and back
 			return token(n), nil
 		}
-		st.run(context.Background())
-		st.turn(st.goLive(""), "h1")
+		st.begin()
 		time.Sleep(10 * time.Minute)
 	})
 }
