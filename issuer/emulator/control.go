@@ -57,7 +57,8 @@ func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request, name stri
 			problem{http.StatusRequestEntityTooLarge, "body_too_large", "send at most 64 KiB"}.write(rw)
 			return
 		} else if err != nil {
-			return // the client is gone
+			problem{http.StatusBadRequest, "invalid_request", "the body ended early: nothing was done"}.write(rw)
+			return
 		}
 	}
 	switch name {

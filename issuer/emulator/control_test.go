@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -173,6 +177,20 @@ func TestControlRefuses(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestABodyThatEndsEarlyIsRefused(t *testing.T) {
+	var s Server
+	defer s.Close()
+	for _, path := range []string{"/__emulator/reset", "/v1alpha/auth_tokens"} {
+		r := httptest.NewRequest(http.MethodPost, path, iotest.ErrReader(io.ErrUnexpectedEOF))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-Goog-Api-Key", testKey)
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, r); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "ended early") {
+			t.Errorf("%s answers %d %s", path, w.Code, w.Body)
+		}
 	}
 }
 

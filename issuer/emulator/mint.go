@@ -19,7 +19,8 @@ func (w *world) serveMint(rw http.ResponseWriter, r *http.Request) {
 		w.answer(rw, refuse(invalidArgument, "Request payload size exceeds the limit: 1048576 bytes."))
 		return
 	} else if err != nil {
-		return // the client is gone
+		w.answer(rw, refuse(invalidArgument, "The request body ended early.")) // house rule
+		return
 	}
 	request := tree{}
 	if len(body) > 0 {

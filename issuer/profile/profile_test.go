@@ -59,6 +59,8 @@ func TestASpec(t *testing.T) {
 		"cannot set what exists on Vertex only":            {Spec{Setup: setup(`{"explicitVadSignal":true}`)}, "explicitVadSignal"},
 		"cannot use snake_case":                            {Spec{Setup: setup(`{"system_instruction":"` + canary + `"}`)}, "camelCase"},
 		"cannot ask for two modalities":                    {Spec{Setup: setup(`{"generationConfig":{"responseModalities":["AUDIO","TEXT"]}}`)}, "responseModalities"},
+		"cannot have an instruction that is no object":     {Spec{Setup: setup(`{"systemInstruction":"` + canary + `"}`)}, "systemInstruction must be an object"},
+		"cannot have tools that are no list":               {Spec{Setup: setup(`{"tools":{"googleSearch":{}}}`)}, "tools must be a list"},
 		"cannot have a generationConfig that is no object": {Spec{Setup: setup(`{"generationConfig":"` + canary + `"}`)}, "must be an object"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 // field is one top-level field of the Live API's setup message.
 type field struct {
 	name string
+	list bool   // a list of objects, not an object
 	open string // why the page keeps it; empty: locked
 }
 
@@ -22,7 +23,7 @@ var fields = []field{
 	{name: "model"},
 	{name: "generationConfig"},
 	{name: "systemInstruction"},
-	{name: "tools"},
+	{name: "tools", list: true},
 	{name: "realtimeInputConfig"},
 	{name: "sessionResumption", open: "the page needs it to resume"},
 	{name: "contextWindowCompression"},
@@ -30,7 +31,7 @@ var fields = []field{
 	{name: "outputAudioTranscription"},
 	{name: "proactivity"},
 	{name: "avatarConfig"},
-	{name: "safetySettings"},
+	{name: "safetySettings", list: true},
 	{name: "historyConfig", open: "the page needs it to seed a conversation that could not be resumed"},
 	{name: "labels"},
 }
@@ -75,14 +76,20 @@ func overlay(written map[string]any) (map[string]any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s cannot be written as JSON", name)
 		}
-		if setup[name] = value; value == nil {
+		_, isObject := value.(map[string]any)
+		_, isList := value.([]any)
+		switch {
+		case value == nil:
 			delete(setup, name)
+			continue
+		case fields[i].list && !isList:
+			return nil, fmt.Errorf("%s must be a list", name)
+		case !fields[i].list && !isObject:
+			return nil, fmt.Errorf("%s must be an object", name)
 		}
+		setup[name] = value
 	}
-	generation, ok := setup["generationConfig"].(map[string]any)
-	if setup["generationConfig"] != nil && !ok {
-		return nil, errors.New("generationConfig must be an object")
-	}
+	generation, _ := setup["generationConfig"].(map[string]any)
 	if generation["responseModalities"] == nil {
 		generation = maps.Clone(generation)
 		if generation == nil {
