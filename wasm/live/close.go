@@ -20,7 +20,6 @@ const (
 // Close codes of RFC 6455 that the service uses or a browser reports.
 const (
 	CloseNormal    = 1000
-	CloseNoStatus  = 1005 // the close frame had no code
 	CloseAbnormal  = 1006 // no close frame: a cut line, or HTTP refused the upgrade
 	CloseInvalid   = 1007 // INVALID_ARGUMENT, FAILED_PRECONDITION (inferred)
 	ClosePolicy    = 1008 // PERMISSION_DENIED, NOT_FOUND, UNIMPLEMENTED, ABORTED (inferred)

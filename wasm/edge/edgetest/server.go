@@ -51,9 +51,6 @@ func anyOrigin(next http.Handler) http.Handler {
 	})
 }
 
-// Mixed is the number of messages that /socket/mixed sends.
-const Mixed = 40
-
 var sockets = map[string]func(context.Context, *websocket.Conn){
 	// Three messages, and the end right behind them.
 	"close": func(ctx context.Context, ws *websocket.Conn) {
@@ -68,7 +65,7 @@ var sockets = map[string]func(context.Context, *websocket.Conn){
 	},
 	// Large and small, text and binary in turns: none may overtake another.
 	"mixed": func(ctx context.Context, ws *websocket.Conn) {
-		for n := range Mixed {
+		for n := range 40 {
 			kind, padding := websocket.MessageBinary, 50
 			if n%2 == 0 {
 				padding = 200 << 10
