@@ -55,9 +55,11 @@ type talk struct {
 	t       *testing.T
 	client  *http.Client
 	session *session.Session
+	life    time.Duration // of its tokens
 
 	mu      sync.Mutex
 	resumed []session.Resumed
+	minted  int
 	opened  int
 	down    []session.State // states other than connecting and live
 	said    strings.Builder
@@ -65,14 +67,14 @@ type talk struct {
 }
 
 // converse runs play with a session that is about to go live. The emulator mints
-// its tokens as an issuer would have them minted.
-func converse(t *testing.T, emu *emulator.Server, play func(*talk)) {
+// its tokens, which live for life, as an issuer would have them minted.
+func converse(t *testing.T, emu *emulator.Server, life time.Duration, play func(*talk)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 		server := &http.Server{Handler: emu}
 		go func() { _ = server.Serve(l) }()
 		transport := &http.Transport{DialContext: l.DialContext, DisableKeepAlives: true}
-		k := &talk{t: t, client: &http.Client{Transport: transport}, turns: make(chan string, 1000)}
+		k := &talk{t: t, client: &http.Client{Transport: transport}, life: life, turns: make(chan string, 1000)}
 		k.session = session.New(session.Config{
 			Profile: "default",
 			Setup:   map[string]any{"outputAudioTranscription": map[string]any{}},
@@ -104,7 +106,7 @@ func (k *talk) mint(ctx context.Context, _ live.Need) (live.Token, error) {
 	now := time.Now()
 	body := fmt.Sprintf(`{"uses":1,"expireTime":%q,"newSessionExpireTime":%q,"fieldMask":"model,generationConfig",
 		"bidiGenerateContentSetup":{"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":["AUDIO"]}}}`,
-		now.Add(12*time.Minute).UTC().Format(time.RFC3339), now.Add(time.Minute).UTC().Format(time.RFC3339))
+		now.Add(k.life).UTC().Format(time.RFC3339), now.Add(time.Minute).UTC().Format(time.RFC3339))
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://emulator/v1alpha/auth_tokens", strings.NewReader(body))
 	if err != nil {
 		return live.Token{}, err
@@ -119,9 +121,12 @@ func (k *talk) mint(ctx context.Context, _ live.Need) (live.Token, error) {
 	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || res.StatusCode != http.StatusOK {
 		return live.Token{}, fmt.Errorf("mint: status %d, %v", res.StatusCode, err)
 	}
+	k.mu.Lock()
+	k.minted++
+	k.mu.Unlock()
 	return live.Token{
 		Secret: live.NewSecret(answer.Name), Profile: "default", Model: "models/gemini-3.8-live", Lock: "masked",
-		ExpiresIn: 12 * time.Minute, NewSessionExpiresIn: time.Minute, RenewAfter: 9 * time.Minute, Param: "access_token",
+		ExpiresIn: k.life, NewSessionExpiresIn: time.Minute, RenewAfter: k.life * 3 / 4, Param: "access_token",
 		URL: "ws://emulator/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
 	}, nil
 }
@@ -178,6 +183,9 @@ func (k *talk) say(text string) string {
 	}
 }
 
+// usual is how long an issuer lets tokens live that it would rather renew.
+const usual = 12 * time.Minute
+
 // An hour with the service's limits as they are: connections of ten minutes,
 // tokens of twelve. Nobody notices.
 func TestAnHourOfConversationNeverGoesDown(t *testing.T) {
@@ -186,7 +194,7 @@ func TestAnHourOfConversationNeverGoesDown(t *testing.T) {
 		"without any warning": {GoAwayLead: -1, FinalClose: emulator.CloseFrame{Code: live.CloseAbnormal}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			converse(t, emu, func(k *talk) {
+			converse(t, emu, usual, func(k *talk) {
 				k.say("my name is Ada")
 				began := time.Now()
 				for time.Since(began) < time.Hour {
@@ -213,13 +221,46 @@ func TestAnHourOfConversationNeverGoesDown(t *testing.T) {
 	}
 }
 
+// A day of connections of ten minutes and tokens of thirty, in which hardly
+// anything is said: all of it is rotation.
+func TestADayOfRotationsLosesNothing(t *testing.T) {
+	converse(t, &emulator.Server{}, 30*time.Minute, func(k *talk) {
+		k.say("my name is Ada")
+		for began := time.Now(); time.Since(began) < 24*time.Hour; {
+			time.Sleep(3 * time.Hour)
+			if words := k.say("what is my name?"); !strings.Contains(words, "Ada") {
+				t.Errorf("after %v the model says %q", time.Since(began), words)
+			}
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		t.Logf("%d rotations, %d tokens", len(k.resumed), k.minted)
+		// The rotations come before the ten minutes are over, the tokens last for
+		// three quarters of their life.
+		if n := len(k.resumed); n < 144 || n > 160 {
+			t.Errorf("%d rotations in a day, want about 150", n)
+		}
+		if k.minted < 48 || k.minted > 72 {
+			t.Errorf("%d tokens were minted in a day, want about 64", k.minted)
+		}
+		for _, r := range k.resumed {
+			if r.Rung == session.RungRestart {
+				t.Errorf("a session was lost: %+v", r)
+			}
+		}
+		if len(k.down) > 0 {
+			t.Errorf("the session waited %d times", len(k.down))
+		}
+	})
+}
+
 // An hour with a service that misbehaves all the time: mints fail, lines go
 // silent, connections are cut every few minutes. The conversation goes on. What
 // was asked into a cut may stay unanswered, so not every question is counted.
 func TestARudeHourDoesNotEndAConversation(t *testing.T) {
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			converse(t, &emulator.Server{Rude: true, Seed: seed}, func(k *talk) {
+			converse(t, &emulator.Server{Rude: true, Seed: seed}, usual, func(k *talk) {
 				began := time.Now()
 				asked, remembered := 0, 0
 				for text := "my name is Ada"; time.Since(began) < time.Hour; text = "what is my name?" {
