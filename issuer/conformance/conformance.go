@@ -20,6 +20,8 @@ package conformance
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -123,11 +125,47 @@ type Result struct {
 	Answers map[string]string // to open questions, by their id
 }
 
-// Check asks the target about the facts and gives the results in their order.
-// It ends early, with failures, when ctx does.
-func Check(ctx context.Context, target Target, facts []Fact) []Result {
+// Reach reports whether anything answers at the target.
+func Reach(ctx context.Context, target Target) error {
 	target = target.withDefaults()
-	results := make([]Result, len(facts))
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target.BaseURL+"/", nil)
+	if err != nil {
+		return err
+	}
+	res, err := target.Client.Do(r)
+	if err != nil {
+		return fmt.Errorf("nothing answers: %w", err)
+	}
+	return res.Body.Close()
+}
+
+// Check asks the target about the facts and gives the results in their order,
+// each as soon as it and all before it are known. The checks end early, with
+// failures, when ctx does, and when nobody wants the next result.
+func Check(ctx context.Context, target Target, facts []Fact) iter.Seq[Result] {
+	target = target.withDefaults()
+	return func(yield func(Result) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		results := make([]chan Result, len(facts))
+		for i := range results {
+			results[i] = make(chan Result, 1)
+		}
+		var checks sync.WaitGroup
+		checks.Go(func() { checkAll(ctx, target, facts, results) })
+		defer checks.Wait()
+		defer cancel()
+		for _, r := range results {
+			if !yield(<-r) {
+				return
+			}
+		}
+	}
+}
+
+// checkAll runs what can run at once, then what must run alone.
+func checkAll(ctx context.Context, target Target, facts []Fact, results []chan Result) {
 	var together sync.WaitGroup
 	places := make(chan struct{}, target.Parallel)
 	for i, f := range facts {
@@ -136,17 +174,16 @@ func Check(ctx context.Context, target Target, facts []Fact) []Result {
 		}
 		places <- struct{}{}
 		together.Go(func() {
-			results[i] = f.run(ctx, target)
+			results[i] <- f.run(ctx, target)
 			<-places
 		})
 	}
 	together.Wait()
 	for i, f := range facts {
 		if f.alone {
-			results[i] = f.run(ctx, target)
+			results[i] <- f.run(ctx, target)
 		}
 	}
-	return results
 }
 
 func (t Target) withDefaults() Target {

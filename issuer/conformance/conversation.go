@@ -1,6 +1,9 @@
 package conformance
 
 import (
+	"bytes"
+	"image"
+	"image/jpeg"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +29,15 @@ var (
 	loud  = object{"mimeType": "audio/pcm;rate=16000", "data": strings.Repeat("ACAA4AAg", 400)}
 	still = object{"mimeType": "audio/pcm;rate=16000", "data": strings.Repeat("AAAA", 800)}
 )
+
+// picture is a grey frame of video.
+var picture = func() object {
+	var jpg bytes.Buffer
+	if err := jpeg.Encode(&jpg, image.NewGray(image.Rect(0, 0, 64, 64)), nil); err != nil {
+		panic(err)
+	}
+	return object{"mimeType": "image/jpeg", "data": jpg.Bytes()}
+}()
 
 // conversationFacts are those of what is said in a session.
 var conversationFacts = []Fact{
@@ -82,13 +94,25 @@ var conversationFacts = []Fact{
 			p.fail("turnComplete comes without counts of tokens")
 		}
 	}},
-	{Number: 56, Sentence: "an interrupted turn is interrupted, then turnComplete, without generationComplete", Evidence: []Label{Documented}, Paid: true, check: func(p *probe) {
+	{Number: 56, Sentence: "an interrupted turn is interrupted, then turnComplete, without generationComplete; its pending calls are cancelled", Evidence: []Label{Documented}, Paid: true, check: func(p *probe) {
 		s := p.live(keyPath(p.target.Key), p.audio())
 		s.say(longer)
 		s.speaks()
 		s.say("stop")
 		s.interrupted()
-		p.remark = "a cancelled tool call was not tried"
+
+		s = p.live(keyPath(p.target.Key), p.audio(clock("BLOCKING")))
+		s.say(callClock)
+		id := s.call()
+		s.say("stop")
+		cancelled := func(e event) bool {
+			cancellation, _ := e.body["toolCallCancellation"].(object)
+			ids, _ := cancellation["ids"].([]any)
+			return slices.Contains(ids, any(id))
+		}
+		if !slices.ContainsFunc(s.interrupted(), cancelled) {
+			p.fail("the call that waited is not cancelled")
+		}
 	}},
 	{Number: 57, Sentence: "turnComplete is held back to about the end of playback", Evidence: []Label{Observed}, Paid: true, check: func(p *probe) {
 		s := p.live(keyPath(p.target.Key), p.audio())
@@ -163,9 +187,18 @@ var conversationFacts = []Fact{
 	{Number: 63, Sentence: "{} and messages with an unknown key may come at any time", Evidence: []Label{Observed}, Paid: true, alone: true, check: func(p *probe) {
 		s := p.live(keyPath(p.target.Key), p.audio())
 		p.control("fault", object{"kind": "unknown-field"})
+		p.control("fault", object{"kind": "empty"})
 		s.say("hello")
-		if !slices.ContainsFunc(s.turn(), event.strange) {
+		events := s.turn()
+		empty := slices.ContainsFunc(events, func(e event) bool { return e.body != nil && len(e.body) == 0 })
+		unknown := slices.ContainsFunc(events, event.unknown)
+		switch {
+		case !empty && !unknown:
 			p.unseen("no such message came, and none need come")
+		case !empty:
+			p.remark = "{} did not come"
+		case !unknown:
+			p.remark = "an unknown key did not come"
 		}
 	}},
 	{Number: 64, Sentence: "one message may carry sound and transcription together", Evidence: []Label{Documented}, Paid: true, check: func(p *probe) {
@@ -181,11 +214,13 @@ func toolResponse(id string) object {
 	return object{"toolResponse": object{"functionResponses": []object{{"id": id, "name": "get_time", "response": object{"output": "12:05"}}}}}
 }
 
-// interrupted expects the end of an interrupted turn.
-func (s *socket) interrupted() {
+// interrupted expects the end of an interrupted turn, and gives what came until
+// then.
+func (s *socket) interrupted() (events []event) {
 	stopped := false
 	for {
 		e := s.next()
+		events = append(events, e)
 		switch {
 		case e.ended:
 			s.p.fail("the turn ends with %s", e)
@@ -194,7 +229,7 @@ func (s *socket) interrupted() {
 		case e.is("turnComplete") && !stopped && !e.is("interrupted"):
 			s.p.fail("turnComplete comes without interrupted")
 		case e.is("turnComplete"):
-			return
+			return events
 		case e.is("interrupted"):
 			stopped = true
 		}
@@ -229,12 +264,12 @@ var envelope = []string{
 	"voiceActivity", "voiceActivityDetectionSignal", "usageMetadata", "error",
 }
 
-// strange reports whether a message is empty or has an unknown key.
-func (e event) strange() bool {
+// unknown reports whether a message has a key that nobody knows.
+func (e event) unknown() bool {
 	for key := range e.body {
 		if !slices.Contains(envelope, key) {
 			return true
 		}
 	}
-	return e.body != nil && len(e.body) == 0
+	return false
 }

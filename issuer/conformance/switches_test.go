@@ -44,7 +44,7 @@ func TestEverySwitchIsSeen(t *testing.T) {
 			target.Connection = life
 		}
 		about := Questions()[slices.IndexFunc(Questions(), func(q Question) bool { return q.ID == switched[i].id })]
-		go func() { results[i] <- Check(t.Context(), target, only(about.Facts...)) }()
+		go func() { results[i] <- slices.Collect(Check(t.Context(), target, only(about.Facts...))) }()
 	}
 	for i, s := range switched {
 		for _, a := range Answers(<-results[i]) {

@@ -1,11 +1,15 @@
 package conformance
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 	"time"
+
+	"google.golang.org/genai"
 )
 
 // wellFormed is the only form of a name that was observed.
@@ -148,7 +152,7 @@ var tokenFacts = []Fact{
 		})
 		p.live(tokenPath(name), p.inText()) // the lock holds, so the names were understood
 	}},
-	{Number: 15, Sentence: "an error body is {error: {code, message, status}} and repeats the HTTP status", Evidence: []Label{Run}, check: func(p *probe) {
+	{Number: 15, Sentence: "an error body is {error: {code, message, status}}, repeats the HTTP status, and is an APIError to Go's SDK", Evidence: []Label{Run}, check: func(p *probe) {
 		r := p.mint(object{"ttl": 1})
 		e, _ := r.body["error"].(object)
 		if e["code"] != float64(http.StatusBadRequest) || r.status != http.StatusBadRequest || r.message() == "" || e["status"] != "INVALID_ARGUMENT" {
@@ -156,6 +160,10 @@ var tokenFacts = []Fact{
 		}
 		if !strings.HasPrefix(r.header.Get("Content-Type"), "application/json") {
 			p.fail("its type is %q", r.header.Get("Content-Type"))
+		}
+		var sdk genai.APIError
+		if err := p.mintBySDK(object{"ttl": 1}); !errors.As(err, &sdk) || sdk.Code != r.status || sdk.Status != e["status"] || sdk.Message != r.message() {
+			p.fail("Google's Go SDK reads it as %v", err)
 		}
 	}},
 	{Number: 16, Sentence: "tokens cannot be listed, read or deleted", Evidence: []Label{Observed}, check: func(p *probe) {
@@ -244,4 +252,19 @@ var upgradeFacts = []Fact{
 			}
 		}
 	}},
+}
+
+// mintBySDK asks for a token with those fields through Google's Go SDK.
+func (p *probe) mintBySDK(body object) error {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	client, err := genai.NewClient(ctx, &genai.ClientConfig{
+		Backend: genai.BackendGeminiAPI, APIKey: p.target.Key, HTTPClient: p.target.Client,
+		HTTPOptions: genai.HTTPOptions{BaseURL: p.target.BaseURL, APIVersion: "v1alpha"},
+	})
+	if err != nil {
+		p.fail("Google's Go SDK refuses the target") // its error may print the key
+	}
+	_, err = client.AuthTokens.Create(ctx, &genai.CreateAuthTokenConfig{HTTPOptions: &genai.HTTPOptions{ExtraBody: body}})
+	return err
 }

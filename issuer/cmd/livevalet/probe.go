@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"time"
 
@@ -55,6 +56,9 @@ func (c *probeCommand) Run(ctx context.Context, p *program) error {
 		target.Paid, target.Parallel = true, 16
 	}
 	announce(p.log, key, from, target.BaseURL)
+	if err := conformance.Reach(ctx, target); err != nil {
+		return fmt.Errorf("%w\nstart an emulator with `livevalet emulate`, or name another service with --base-url", err)
+	}
 	return report(p.stdout, conformance.Check(ctx, target, conformance.Facts()))
 }
 
@@ -66,10 +70,12 @@ func qualified(model string) string {
 	return "models/" + model
 }
 
-// report writes the results for people.
-func report(w io.Writer, results []conformance.Result) error {
+// report writes the results for people, each as soon as it is there.
+func report(w io.Writer, checks iter.Seq[conformance.Result]) error {
+	var results []conformance.Result
 	count := map[conformance.Verdict]int{}
-	for _, r := range results {
+	for r := range checks {
+		results = append(results, r)
 		count[r.Verdict]++
 		line := fmt.Sprintf("%2d  %-6s  %-23s  %s", r.Number, r.Verdict, r.Labels(), r.Sentence)
 		if r.Detail != "" {

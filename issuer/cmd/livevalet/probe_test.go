@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,10 +31,10 @@ func TestProbeTellsEveryFactAndFailsWhereOneDoesNotHold(t *testing.T) {
 func TestProbeEndsWithTheSwitchesThatDiffer(t *testing.T) {
 	fact := conformance.Fact{Number: 7, Sentence: "a sentence", Evidence: []conformance.Label{conformance.Documented, conformance.Assumed}}
 	var out output
-	err := report(&out, []conformance.Result{
+	err := report(&out, slices.Values([]conformance.Result{
 		{Fact: fact, Verdict: conformance.Pass, Answers: map[string]string{"U1": "yes", "U2": "ignored"}},
 		{Fact: fact, Verdict: conformance.Unseen, Detail: "it costs money"},
-	})
+	}))
 	if err != nil {
 		t.Errorf("what is unseen is no failure: %v", err)
 	}
@@ -63,6 +64,7 @@ func TestProbeShowsARealKeyToNobodyElse(t *testing.T) {
 		"a real key for another host": {real, []string{"probe", "--base-url", elsewhere.URL}, "--send-key-to"},
 		"neither a key nor a service": {nil, []string{"probe"}, "nothing to probe"},
 		"a base URL that is none":     {nil, []string{"probe", "--base-url", "here"}, "must look like"},
+		"nobody is there":             {nil, []string{"probe", "--base-url", "http://127.0.0.1:1"}, "livevalet emulate"},
 		"a negative time":             {nil, []string{"probe", "--base-url", elsewhere.URL, "--connection=-1s"}, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
