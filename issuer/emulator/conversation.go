@@ -284,8 +284,8 @@ func (c *conversation) scheduleGoAway() {
 	if life < 0 || lead < 0 {
 		return
 	}
-	end := c.opened.Add(life)
-	c.agenda.add(end.Add(-min(lead, life/2)), func() { c.goAway(end.Sub(c.world.clock.Now())) })
+	left := min(lead, life/2, c.opened.Add(life).Sub(c.world.clock.Now()))
+	c.agenda.add(c.opened.Add(life-left), func() { c.goAway(left) }) // whole seconds, as observed, however late it wakes
 }
 
 // goAway leaves the socket usable (observed).

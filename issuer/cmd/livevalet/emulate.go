@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"slices"
 
 	"github.com/livevalet/livevalet/issuer"
@@ -48,6 +47,6 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	e := options.server(p)
-	r := &routes{log: p.log, guard: guard, emulator: e, site: http.NotFoundHandler(), upstream: "emulator"}
+	r := &routes{log: p.log, guard: guard, emulator: e, site: e, upstream: "emulator"}
 	return p.serve(ctx, server{listener: listener, handler: r.handler(), stop: func() { r.stopping.Store(true); e.Close() }})
 }

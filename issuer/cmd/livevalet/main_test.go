@@ -370,6 +370,9 @@ func TestTheEmulatorAlone(t *testing.T) {
 	if status, _, text := r.call(t, http.MethodPost, "/v1beta/auth_tokens", "{}", "X-Goog-Api-Key", "emulator-any"); status != 200 || !strings.Contains(text, "auth_tokens/") {
 		t.Errorf("a token costs %d %s", status, text)
 	}
+	if status, _, text := r.call(t, http.MethodPost, "/v1/auth_tokens", "{}", "X-Goog-Api-Key", "emulator-any"); status != 404 || !strings.Contains(text, `"status": "Not Found"`) {
+		t.Errorf("a version that it does not know gives %d %s, not what Google answers", status, text)
+	}
 	for _, path := range []string{"/v1beta/auth_tokens", "/__emulator/reset"} {
 		if status, _, _ := r.call(t, http.MethodPost, path, "{}", "Host", "evil.test"); status != 421 {
 			t.Errorf("%s under a rebound name gives %d", path, status)
