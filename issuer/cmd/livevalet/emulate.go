@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/livevalet/livevalet/issuer"
 	"github.com/livevalet/livevalet/issuer/upstream"
@@ -14,6 +18,8 @@ type emulateCommand struct {
 	Listen string   `placeholder:"HOST:PORT" help:"Where to listen (127.0.0.1:8089)."`
 	Host   []string `help:"Another name under which clients reach this server."`
 	Origin []string `help:"Origin of another site's pages that may use the control endpoints, such as http://localhost:*."`
+	TLS    bool     `help:"Speak TLS, with a certificate by an authority of this machine's own. Its path is printed: clients have to trust it."`
+	TLSDir string   `placeholder:"DIR" help:"Where that authority is kept (livevalet/tls in the user's configuration directory)."`
 	Config string   `placeholder:"FILE" help:"The emulator's options, a YAML file. Flags win over it."`
 
 	Emulator emulatorOptions `embed:"" prefix:"emulator-"`
@@ -42,11 +48,40 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer listener.Close()
 	host, _ := reachable(listener)
-	guard, err := issuer.NewGuard(issuer.GuardConfig{Hosts: slices.Concat(issuer.Loopback(), []string{host}, c.Host), Origins: c.Origin})
+	hosts := slices.Concat(issuer.Loopback(), []string{host}, c.Host)
+	guard, err := issuer.NewGuard(issuer.GuardConfig{Hosts: hosts, Origins: c.Origin})
+	if err != nil {
+		return err
+	}
+	secure, err := c.secure(p, hosts)
 	if err != nil {
 		return err
 	}
 	e := options.server(p)
 	r := &routes{log: p.log, guard: guard, emulator: e, site: e, upstream: "emulator"}
-	return p.serve(ctx, server{listener: listener, handler: r.handler(), stop: func() { r.stopping.Store(true); e.Close() }})
+	return p.serve(ctx, server{listener: listener, handler: r.handler(), tls: secure, stop: func() { r.stopping.Store(true); e.Close() }})
+}
+
+// secure prepares TLS, if it is asked for, and says what clients have to trust.
+func (c *emulateCommand) secure(p *program, hosts []string) (*tls.Config, error) {
+	if !c.TLS {
+		return nil, nil
+	}
+	dir := c.TLSDir
+	if dir == "" {
+		configs, err := os.UserConfigDir()
+		if err != nil {
+			return nil, fmt.Errorf("nowhere to keep the authority, name a directory with --tls-dir: %w", err)
+		}
+		dir = filepath.Join(configs, "livevalet", "tls")
+	}
+	now := time.Now()
+	a, err := openAuthority(dir, now)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	if _, err := fmt.Fprintf(p.stdout, "livevalet: clients must trust %s\n", a.file); err != nil {
+		p.log.Warn("nobody reads what clients must trust")
+	}
+	return a.server(hosts, now)
 }

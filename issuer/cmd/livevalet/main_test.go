@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -51,7 +52,7 @@ func (o *output) String() string {
 // running is the program, serving.
 type running struct {
 	url    string
-	stdout string // what was on it when it was ready
+	stdout string // up to the ready line
 	log    *output
 	stop   func() error
 }
@@ -67,13 +68,17 @@ func start(t *testing.T, env map[string]string, args ...string) running {
 		in.Close()
 		done <- err
 	}()
-	line := make([]byte, 200)
-	n, err := out.Read(line)
-	if err != nil {
-		cancel()
-		t.Fatalf("it does not serve: %v\n%s", <-done, log)
+	r := running{log: log}
+	for lines, line := bufio.NewReader(out), ""; r.url == ""; r.stdout += line {
+		var err error
+		if line, err = lines.ReadString('\n'); err != nil {
+			cancel()
+			t.Fatalf("it does not serve: %v\n%s", <-done, log)
+		}
+		if url, ok := strings.CutPrefix(line, "livevalet: ready "); ok {
+			r.url = strings.TrimSuffix(url, "\n")
+		}
 	}
-	r := running{stdout: string(line[:n]), log: log}
 	r.stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() {
 		if err := r.stop(); err != nil {
@@ -81,7 +86,6 @@ func start(t *testing.T, env map[string]string, args ...string) running {
 		}
 		http.DefaultClient.CloseIdleConnections()
 	})
-	r.url, _ = strings.CutPrefix(strings.TrimSuffix(r.stdout, "\n"), "livevalet: ready ")
 	return r
 }
 
@@ -154,9 +158,14 @@ func (r running) token(t *testing.T, header ...string) grant {
 // open sends a setup and waits for the answer.
 func (g grant) open(t *testing.T) *websocket.Conn {
 	t.Helper()
+	return g.openWith(t, &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}) // as browsers do
+}
+
+func (g grant) openWith(t *testing.T, client *http.Client) *websocket.Conn {
+	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), g.WebSocketURL+"?"+g.TokenParam+"="+g.Token, &websocket.DialOptions{
 		HTTPHeader: http.Header{"Origin": {"https://any.example"}},
-		HTTPClient: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, // as browsers do
+		HTTPClient: client,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -398,6 +407,9 @@ func TestAnUnsafeStartIsRefused(t *testing.T) {
 		"a key file that is not there":            {map[string]string{"GOOGLE_API_KEY_FILE": "/nowhere"}, []string{"dev", "--listen", ":0"}, "GOOGLE_API_KEY_FILE"},
 		"an origin for everyone":                  {nil, []string{"dev", "--listen", ":0", "--origin", "*"}, "origins"},
 		"an emulator that meets a real key":       {real, []string{"emulate", "--listen", ":0"}, "GEMINI_API_KEY looks like a real key"},
+		"one that meets it under another name":    {map[string]string{"GOOGLE_API_KEY": canary}, []string{"emulate", "--listen", ":0"}, "GOOGLE_API_KEY looks like a real key"},
+		"one that meets it in a file":             {map[string]string{"GEMINI_API_KEY_FILE": write(t, canary)}, []string{"emulate", "--listen", ":0"}, "GEMINI_API_KEY_FILE looks like a real key"},
+		"one whose authority is no certificate":   {nil, []string{"emulate", "--listen", ":0", "--tls", "--tls-dir", filepath.Dir(writeAs(t, "ca-key.pem", "CANARY"))}, "delete it for a new one"},
 		"a key on the command line":               {nil, []string{"dev", "--api-key", "x"}, "unknown flag"},
 		"a variable that sets nothing":            {map[string]string{"LIVEVALET_HOTS": "x"}, []string{"dev", "--listen", ":0"}, "LIVEVALET_HOTS sets nothing"},
 		"a key with a line break in it":           {map[string]string{"GEMINI_API_KEY": "CAN\nARY"}, []string{"dev", "--listen", ":0"}, "control character"},
@@ -552,9 +564,11 @@ func hashOf(key string) string {
 }
 
 // write makes a file of that text.
-func write(t *testing.T, text string) string {
+func write(t *testing.T, text string) string { t.Helper(); return writeAs(t, "file", text) }
+
+func writeAs(t *testing.T, base, text string) string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "file")
+	name := filepath.Join(t.TempDir(), base)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

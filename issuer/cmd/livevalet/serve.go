@@ -48,10 +48,13 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	if (f.TLS.Cert == "") != (f.TLS.Key == "") {
 		return errors.New("tls: name both files, cert and key")
 	}
-	if f.TLS.Cert != "" { // before anybody is told that this serves
-		if _, err := tls.LoadX509KeyPair(f.TLS.Cert, f.TLS.Key); err != nil {
+	var secure *tls.Config
+	if f.TLS.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.TLS.Cert, f.TLS.Key)
+		if err != nil {
 			return fmt.Errorf("tls: %w", err)
 		}
+		secure = &tls.Config{Certificates: []tls.Certificate{pair}}
 	}
 	// A terminator of TLS may stand in front, so proxied requests are expected.
 	guard, err := issuer.NewGuard(issuer.GuardConfig{Hosts: f.Hosts, Origins: f.Origins, Proxied: true})
@@ -84,11 +87,11 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer listener.Close()
-	if f.TLS.Cert == "" && !isLoopback(addr) {
+	if secure == nil && !isLoopback(addr) {
 		p.log.Warn("tokens cross the network in clear unless something in front of this server speaks TLS")
 	}
 	return p.serve(ctx, server{
-		listener: listener, handler: r.handler(), cert: f.TLS.Cert, key: f.TLS.Key,
+		listener: listener, handler: r.handler(), tls: secure,
 		stop: func() { r.stopping.Store(true) },
 	})
 }

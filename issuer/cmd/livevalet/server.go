@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -26,9 +27,8 @@ const (
 type server struct {
 	listener net.Listener
 	handler  http.Handler
-	cert     string // files; empty: plain text
-	key      string
-	stop     func() // called when the stop begins; ends what Shutdown does not know of
+	tls      *tls.Config // nil: plain text
+	stop     func()      // called when the stop begins; ends what Shutdown does not know of
 }
 
 // serve prints the ready line and serves until ctx ends, then stops within the
@@ -36,6 +36,7 @@ type server struct {
 func (p *program) serve(ctx context.Context, s server) error {
 	h := &http.Server{
 		Handler:           s.handler,
+		TLSConfig:         s.tls,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -45,14 +46,14 @@ func (p *program) serve(ctx context.Context, s server) error {
 	}
 	failed := make(chan error, 1)
 	go func() {
-		if s.cert != "" {
-			failed <- h.ServeTLS(s.listener, s.cert, s.key)
+		if s.tls != nil {
+			failed <- h.ServeTLS(s.listener, "", "")
 		} else {
 			failed <- h.Serve(s.listener)
 		}
 	}()
 	p.log.Info("serves", "address", s.listener.Addr().String())
-	if _, err := fmt.Fprintf(p.stdout, "livevalet: ready %s\n", browserURL(s.listener, s.cert != "")); err != nil {
+	if _, err := fmt.Fprintf(p.stdout, "livevalet: ready %s\n", browserURL(s.listener, s.tls != nil)); err != nil {
 		p.log.Warn("nobody reads the ready line")
 	}
 
