@@ -24,4 +24,4 @@ fmt:
 	@gofmt -w issuer scripts wasm $(wildcard web/*.go)
 
 clean:
-	@rm -rf bin web/dist web/node_modules .cache .out
+	@rm -rf bin .cache .out web/dist $(addsuffix /node_modules,web issuer/emulator/sdktest)

@@ -13,8 +13,8 @@ import (
 	"github.com/livevalet/livevalet/scripts/child"
 )
 
-// goTest runs a `go test -json` and reads what it says.
-func goTest(cmd *exec.Cmd) (tally, report) {
+// events runs a `go test -json`, or what prints like it, and reads what it says.
+func events(cmd *exec.Cmd) (tally, report) {
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	err := child.Run(cmd)

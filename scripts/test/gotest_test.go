@@ -78,7 +78,7 @@ func TestGoTest(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			cmd := child.Command(t.Context(), "go", "test", "-json", tt.pkg)
 			cmd.Dir = dir
-			got, why := goTest(cmd)
+			got, why := events(cmd)
 			if got != tt.want {
 				t.Errorf("got %v, want %v\n%s", got, tt.want, why)
 			}

@@ -20,6 +20,7 @@ func (p *project) steps() []step {
 		{"staticcheck wasm", 3 * time.Minute, one(p.staticcheck("js", "./wasm/..."))},
 		{"tests", 7 * time.Minute, p.nativeTests},
 		{"tests in Chrome", 5 * time.Minute, p.wasmTests},
+		{"SDK in Node", 3 * time.Minute, p.sdkTests},
 	}
 }
 
@@ -51,6 +52,6 @@ func (p *project) tool(ctx context.Context, name string) (string, error) {
 // nativeTests run after the build, as the page's tests open what it made, and
 // without vet, which has a step of its own.
 func (p *project) nativeTests(ctx context.Context) (tally, report) {
-	return goTest(p.in(ctx, "", "go", "test", "-json", "-race", "-count=1", "-vet=off",
+	return events(p.in(ctx, "", "go", "test", "-json", "-race", "-count=1", "-vet=off",
 		"-timeout=4m", "-tags=bundle", "./..."))
 }

@@ -19,7 +19,7 @@ type tool struct {
 
 var tools = []tool{
 	{[]string{"chromium", "chromium-browser", "google-chrome"}, []string{"chromium"}, "the page's tests"},
-	{[]string{"npm"}, []string{"nodejs", "npm"}, "the type check"},
+	{[]string{"npm"}, []string{"nodejs", "npm"}, "the type check and the tests in Node"},
 	{[]string{"gcc", "clang"}, []string{"gcc", "libc6-dev"}, "the race detector"},
 }
 
