@@ -21,7 +21,7 @@ test:
 	@go run ./scripts/test
 
 fmt:
-	@gofmt -w issuer scripts wasm $(wildcard web/*.go)
+	@gofmt -w docs issuer scripts wasm $(wildcard web/*.go)
 
 clean:
-	@rm -rf bin .cache .out web/dist $(addsuffix /node_modules,web issuer/emulator/sdktest)
+	@rm -rf bin .cache .out web/dist docs/examples/dist $(addsuffix /node_modules,web docs/examples issuer/emulator/sdktest)

@@ -45,6 +45,7 @@ var rules = []rule{
 
 	{pkg: "web"},
 	{pkg: "scripts/...", may: "scripts/..."},
+	{pkg: "docs/examples/..."},
 }
 
 // An edge is one import.

@@ -20,6 +20,10 @@ func (p *project) sdkTests(ctx context.Context) (tally, report) {
 		node := p.in(ctx, "", "node", "--test", "--test-reporter="+filepath.Join(p.root, "scripts", "test", "reporter.mjs"))
 		node.Dir = dir
 		node.Env = append(append(node.Environ(), settings...), "NODE_EXTRA_CA_CERTS="+filepath.Join(authority, "ca.pem"))
-		return events(node)
+		result, why := events(node)
+		if result == (tally{}) {
+			return tally{failed: 1}, "no test was found in " + report(dir)
+		}
+		return result, why
 	})
 }

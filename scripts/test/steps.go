@@ -21,6 +21,7 @@ func (p *project) steps() []step {
 		{"tests", 7 * time.Minute, p.nativeTests},
 		{"tests in Chrome", 5 * time.Minute, p.wasmTests},
 		{"SDK in Node", 3 * time.Minute, p.sdkTests},
+		{"examples", 3 * time.Minute, p.examples},
 	}
 }
 

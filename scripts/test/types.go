@@ -11,8 +11,12 @@ func (p *project) types(ctx context.Context) error {
 	if err := p.npmInstall(ctx, web); err != nil {
 		return err
 	}
-	tsc := p.in(ctx, "", "npx", "--no-install", "tsc", "--noEmit")
-	tsc.Dir = web
+	return p.tsc(ctx, web, "--noEmit")
+}
+
+func (p *project) tsc(ctx context.Context, dir string, args ...string) error {
+	tsc := p.in(ctx, "", "npx", append([]string{"--no-install", "tsc"}, args...)...)
+	tsc.Dir = dir
 	_, err := run(tsc)
 	return err
 }
