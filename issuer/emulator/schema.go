@@ -545,7 +545,7 @@ func (f *field) scalar(v any) any {
 			}
 		}
 	case "enum":
-		if isString && (slices.Contains(f.values, s) || strings.HasSuffix(s, "_UNSPECIFIED")) {
+		if isString && (slices.Contains(f.values, s) || strings.HasSuffix(s, "UNSPECIFIED")) {
 			return s
 		}
 		if n, ok := integer(v); ok && !isString && 0 < n && n <= int64(len(f.values)) {

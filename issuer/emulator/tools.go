@@ -36,8 +36,8 @@ func toolsOf(tools []tree, can capability) (set toolset, no *refusal) {
 			if f.schema == nil {
 				f.schema = declared["parametersJsonSchema"]
 			}
-			if can.calling <= nonBlocking && declared.has("behavior") {
-				f.async = declared.text("behavior") == "NON_BLOCKING"
+			if said := declared.text("behavior"); can.calling <= nonBlocking && (said == "BLOCKING" || said == "NON_BLOCKING") {
+				f.async = said == "NON_BLOCKING"
 			}
 			if f.name == "" || can.calling == onlyNonBlocking && declared.text("behavior") == "BLOCKING" {
 				return set, errArgument()
