@@ -481,6 +481,16 @@ func TestGenaiResumesWithASpentToken(t *testing.T) {
 	}
 }
 
+func TestGenaiSurvivesWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	o := newOracle(t)
+	s := o.connect(oracleKey, writes, written())
+	o.control("fault", `{"kind":"empty"}`)
+	o.control("fault", `{"kind":"unknown-field"}`)
+	s.send(genai.LiveRealtimeInput{Text: "My name is Ada."})
+	s.read("Hello Ada, nice to meet you.")
+}
+
 func TestGenaiIsToldToGoAway(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -118,7 +118,10 @@ func writeTemporary(dir string, text []byte) (name string, err error) {
 		return "", err
 	}
 	_, err = f.Write(text)
-	return f.Name(), errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(f.Name())
+	}
+	return f.Name(), err
 }
 
 // server is a configuration for a server that is reached under these names and

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -64,7 +65,10 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 
 // secure prepares TLS, if it is asked for, and says what clients have to trust.
 func (c *emulateCommand) secure(p *program, hosts []string) (*tls.Config, error) {
-	if !c.TLS {
+	switch {
+	case !c.TLS && c.TLSDir != "":
+		return nil, errors.New("--tls-dir does nothing without --tls")
+	case !c.TLS:
 		return nil, nil
 	}
 	dir := c.TLSDir
@@ -74,6 +78,10 @@ func (c *emulateCommand) secure(p *program, hosts []string) (*tls.Config, error)
 			return nil, fmt.Errorf("nowhere to keep the authority, name a directory with --tls-dir: %w", err)
 		}
 		dir = filepath.Join(configs, "livevalet", "tls")
+	}
+	dir, err := filepath.Abs(dir) // clients may stand elsewhere
+	if err != nil {
+		return nil, err
 	}
 	now := time.Now()
 	a, err := openAuthority(dir, now)

@@ -409,6 +409,7 @@ func TestAnUnsafeStartIsRefused(t *testing.T) {
 		"an emulator that meets a real key":       {real, []string{"emulate", "--listen", ":0"}, "GEMINI_API_KEY looks like a real key"},
 		"one that meets it under another name":    {map[string]string{"GOOGLE_API_KEY": canary}, []string{"emulate", "--listen", ":0"}, "GOOGLE_API_KEY looks like a real key"},
 		"one that meets it in a file":             {map[string]string{"GEMINI_API_KEY_FILE": write(t, canary)}, []string{"emulate", "--listen", ":0"}, "GEMINI_API_KEY_FILE looks like a real key"},
+		"one with an authority and no TLS":        {nil, []string{"emulate", "--listen", ":0", "--tls-dir", "x"}, "--tls-dir does nothing without --tls"},
 		"one whose authority is no certificate":   {nil, []string{"emulate", "--listen", ":0", "--tls", "--tls-dir", filepath.Dir(writeAs(t, "ca-key.pem", "CANARY"))}, "delete it for a new one"},
 		"a key on the command line":               {nil, []string{"dev", "--api-key", "x"}, "unknown flag"},
 		"a variable that sets nothing":            {map[string]string{"LIVEVALET_HOTS": "x"}, []string{"dev", "--listen", ":0"}, "LIVEVALET_HOTS sets nothing"},

@@ -76,9 +76,17 @@ describe("a conversation", sideBySide, () => {
     });
   }
 
+  test("survives an empty message and fields of tomorrow", async (t) => {
+    const emulator = await Emulator.open(t);
+    const conversation = await emulator.connect();
+    await emulator.control("fault", { kind: "empty" });
+    await emulator.control("fault", { kind: "unknown-field" });
+    assert.equal((await conversation.type("my name is Ada").turn()).text, "Hello Ada, nice to meet you.");
+  });
+
   test("is told that it will be ended, goes on, and is ended", async (t) => {
     const emulator = await Emulator.open(t);
-    const conversation = await emulator.connect(emulator.key);
+    const conversation = await emulator.connect();
     await emulator.control("fault", { kind: "goaway", timeLeft: "10s" });
     assert.deepEqual((await conversation.next((message) => message.goAway)).goAway, { timeLeft: "10s" });
     assert.equal((await conversation.type("my name is Ada").turn()).text, "Hello Ada, nice to meet you.");
@@ -88,7 +96,7 @@ describe("a conversation", sideBySide, () => {
 
   test("is told so after nine minutes without being asked", async (t) => {
     const emulator = await Emulator.open(t);
-    const conversation = await emulator.connect(emulator.key);
+    const conversation = await emulator.connect();
     await emulator.advance("9m11s");
     assert.deepEqual((await conversation.next((message) => message.goAway)).goAway, { timeLeft: "50s" });
   });
