@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -12,7 +13,23 @@ import (
 	"time"
 )
 
+// control is one endpoint under /__emulator/. GET shows, everything else
+// changes, and what is in the body of a POST is JSON.
+type control struct {
+	method, name string
+	limit        int64 // bytes of the body
+	serve        func(s *Server, w *world, rw http.ResponseWriter, r *http.Request, body []byte)
+}
+
 const maxControlBody = 64 << 10
+
+var controls = []control{
+	{http.MethodPost, "clock", maxControlBody, (*Server).serveClock},
+	{http.MethodPost, "fault", maxControlBody, (*Server).serveFault},
+	{http.MethodPost, "reset", maxControlBody, (*Server).serveReset},
+	{http.MethodGet, "journal", 0, (*Server).serveJournal},
+	{http.MethodGet, "tokens", 0, (*Server).serveTokens},
+}
 
 // problem is an RFC 9457 answer of a control endpoint.
 type problem struct {
@@ -21,68 +38,82 @@ type problem struct {
 	detail string
 }
 
-// serveControl answers under /__emulator/: GET shows, POST changes. ns in the
-// query names the namespace.
+// serveControl answers under /__emulator/. ns in the query names the namespace.
 func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request, name string) {
-	method := map[string]string{
-		"clock": http.MethodPost, "fault": http.MethodPost, "reset": http.MethodPost,
-		"journal": http.MethodGet, "tokens": http.MethodGet,
-	}[name]
+	var all, methods []string
+	var found *control
+	for i, one := range controls {
+		all = append(all, one.method+" "+one.name)
+		if one.name == name {
+			methods = append(methods, one.method)
+			if one.method == r.Method {
+				found = &controls[i]
+			}
+		}
+	}
 	switch {
-	case method == "":
-		problem{http.StatusNotFound, "not_found", "there are: POST clock, POST fault, POST reset, GET journal, GET tokens"}.write(rw)
+	case methods == nil:
+		problem{http.StatusNotFound, "not_found", "there are: " + strings.Join(all, ", ")}.write(rw)
 		return
-	case method != r.Method:
-		rw.Header().Set("Allow", method)
-		problem{http.StatusMethodNotAllowed, "method_not_allowed", "use " + method}.write(rw)
+	case found == nil:
+		rw.Header().Set("Allow", strings.Join(methods, ", "))
+		problem{http.StatusMethodNotAllowed, "method_not_allowed", "use " + strings.Join(methods, " or ")}.write(rw)
 		return
 	}
-	ns := r.URL.Query().Get("ns")
-	w, err := s.open(ns)
+	w, err := s.open(r.URL.Query().Get("ns"))
 	if err != nil {
 		problem{http.StatusBadRequest, "invalid_request", err.Error()}.write(rw)
 		return
 	}
 	rw.Header().Set("Date", w.clock.Now().Format(http.TimeFormat))
 	var body []byte
-	if method == http.MethodPost {
-		// Even without a body: a page elsewhere cannot send this type unasked.
-		if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-			problem{http.StatusUnsupportedMediaType, "unsupported_media_type", "send Content-Type: application/json"}.write(rw)
-			return
-		}
-		var err error
-		body, err = io.ReadAll(http.MaxBytesReader(rw, r.Body, maxControlBody))
-		if _, big := errors.AsType[*http.MaxBytesError](err); big {
-			problem{http.StatusRequestEntityTooLarge, "body_too_large", "send at most 64 KiB"}.write(rw)
-			return
-		} else if err != nil {
-			problem{http.StatusBadRequest, "invalid_request", "the body ended early: nothing was done"}.write(rw)
+	if r.Method == http.MethodPost {
+		var ok bool
+		if body, ok = readControl(rw, r, found.limit); !ok {
 			return
 		}
 	}
-	switch name {
-	case "clock":
-		w.serveClock(rw, body)
-	case "fault":
-		w.serveFault(rw, r, body)
-	case "reset":
-		s.reset(ns)
-		writeJSON(rw, http.StatusOK, "application/json", struct{}{})
-	case "journal":
-		after, err := strconv.ParseInt("0"+r.URL.Query().Get("after"), 10, 64)
-		if err != nil {
-			problem{http.StatusBadRequest, "invalid_request", "after is the seq of the last entry you have seen"}.write(rw)
-			return
-		}
-		writeJSON(rw, http.StatusOK, "application/json", map[string]any{"entries": w.journal.since(after)})
-	case "tokens":
-		writeJSON(rw, http.StatusOK, "application/json", map[string]any{"tokens": w.tokens.report()})
+	found.serve(s, w, rw, r, body)
+}
+
+// readControl reads a body, or says why not and reports false.
+func readControl(rw http.ResponseWriter, r *http.Request, limit int64) (body []byte, ok bool) {
+	// Even without a body: a page elsewhere cannot send this type unasked.
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		problem{http.StatusUnsupportedMediaType, "unsupported_media_type", "send Content-Type: application/json"}.write(rw)
+		return nil, false
 	}
+	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, limit))
+	if _, big := errors.AsType[*http.MaxBytesError](err); big {
+		problem{http.StatusRequestEntityTooLarge, "body_too_large", fmt.Sprintf("send at most %d KiB", limit>>10)}.write(rw)
+		return nil, false
+	} else if err != nil {
+		problem{http.StatusBadRequest, "invalid_request", "the body ended early: nothing was done"}.write(rw)
+		return nil, false
+	}
+	return body, true
+}
+
+func (s *Server) serveReset(_ *world, rw http.ResponseWriter, r *http.Request, _ []byte) {
+	s.reset(r.URL.Query().Get("ns"))
+	writeJSON(rw, http.StatusOK, "application/json", struct{}{})
+}
+
+func (s *Server) serveJournal(w *world, rw http.ResponseWriter, r *http.Request, _ []byte) {
+	after, err := strconv.ParseInt("0"+r.URL.Query().Get("after"), 10, 64)
+	if err != nil {
+		problem{http.StatusBadRequest, "invalid_request", "after is the seq of the last entry you have seen"}.write(rw)
+		return
+	}
+	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"entries": w.journal.since(after)})
+}
+
+func (s *Server) serveTokens(w *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
+	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"tokens": w.tokens.report()})
 }
 
 // serveClock moves the time, by nothing to ask for it.
-func (w *world) serveClock(rw http.ResponseWriter, body []byte) {
+func (s *Server) serveClock(w *world, rw http.ResponseWriter, _ *http.Request, body []byte) {
 	var in struct {
 		Advance duration `json:"advance"`
 	}

@@ -160,7 +160,7 @@ func ValidCloseCode(code int) bool {
 	return 1000 <= code && code <= 1014 && code != 1004 && code != 1005 || 3000 <= code && code <= 4999
 }
 
-func (w *world) serveFault(rw http.ResponseWriter, r *http.Request, body []byte) {
+func (s *Server) serveFault(w *world, rw http.ResponseWriter, r *http.Request, body []byte) {
 	f := fault{Session: "*"}
 	if err := decodeStrict(body, &f); err != nil {
 		problem{http.StatusBadRequest, "invalid_request", err.Error()}.write(rw)
