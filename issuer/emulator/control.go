@@ -28,6 +28,7 @@ var controls = []control{
 	{http.MethodPost, "fault", maxControlBody, (*Server).serveFault},
 	{http.MethodPost, "reset", maxControlBody, (*Server).serveReset},
 	{http.MethodGet, "journal", 0, (*Server).serveJournal},
+	{http.MethodGet, "handles", 0, (*Server).serveHandles},
 	{http.MethodGet, "tokens", 0, (*Server).serveTokens},
 }
 
@@ -106,6 +107,10 @@ func (s *Server) serveJournal(w *world, rw http.ResponseWriter, r *http.Request,
 		return
 	}
 	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"entries": w.journal.since(after)})
+}
+
+func (s *Server) serveHandles(w *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
+	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"handles": w.sessions.report()})
 }
 
 func (s *Server) serveTokens(w *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {

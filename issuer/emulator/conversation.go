@@ -46,6 +46,9 @@ type conversation struct {
 	cutShort <-chan struct{} // of the token; nil with an API key
 	spent    bool            // a use of the token, by opening
 
+	received  int64    // seq of the last message, of those of the conversation
+	lost      seqRange // what former connections received and the resumed handle lacks
+	saved     snapshot // what a handle restores now
 	memory    memory
 	pending   string // typed text that waits for its turnComplete or activityEnd
 	activity  bool   // between activityStart and activityEnd
@@ -76,7 +79,7 @@ func newConversation(w *world, conn *websocket.Conn, line *line, version string)
 
 // run talks from the upgrade to the end and leaves nothing behind.
 func (c *conversation) run(creds credentials) {
-	c.record("in", "open", 0, nil)
+	c.record(entry{Dir: "in", Kind: "open"}, nil)
 
 	var reader sync.WaitGroup
 	reader.Go(c.read)
@@ -194,7 +197,7 @@ func (c *conversation) hangUp() {
 	if c.end.byClient {
 		dir = "in"
 	}
-	c.record(dir, "close", 0, tree{"code": c.end.code, "reason": reason})
+	c.record(entry{Dir: dir, Kind: "close"}, tree{"code": c.end.code, "reason": reason})
 	c.alarm.Stop() // the client's close frame may take its time, and no clock waits for it
 	c.world.log.Info("socket closed", "session", c.sessionID(), "by", dir, "code", c.end.code, "reason", redactText(reason))
 
@@ -225,22 +228,23 @@ func (c *conversation) command(ctx context.Context, do func(*conversation)) bool
 
 // send gives one message to the traffic. A binary frame, pretty-printed, as on
 // record.
-func (c *conversation) send(message tree) { c.sendFrame(pretty(message), message) }
+func (c *conversation) send(message tree) { c.sendFrame(pretty(message), entry{}, message) }
 
-// sendFrame sends what need not be a message; the journal shows message.
-func (c *conversation) sendFrame(frame []byte, message tree) {
+// sendFrame sends what need not be a message; the journal shows message, and
+// what else is in e.
+func (c *conversation) sendFrame(frame []byte, e entry, message tree) {
 	now := c.world.clock.Now()
 	at, ok := c.traffic.leaves(now)
 	switch {
 	case !ok:
 	case at.After(now):
-		c.agenda.add(at, func() { c.write(frame, message) })
+		c.agenda.add(at, func() { c.write(frame, e, message) })
 	default:
-		c.write(frame, message)
+		c.write(frame, e, message)
 	}
 }
 
-func (c *conversation) write(frame []byte, message tree) {
+func (c *conversation) write(frame []byte, e entry, message tree) {
 	if c.end != nil {
 		return
 	}
@@ -250,15 +254,17 @@ func (c *conversation) write(frame []byte, message tree) {
 		c.stop(ending{1006, "", true})
 		return
 	}
-	c.record("out", "send", len(frame), message)
+	e.Dir, e.Kind, e.Bytes = "out", "send", len(frame)
+	c.record(e, message)
 }
 
-func (c *conversation) record(dir, kind string, size int, message tree) {
-	e := entry{Session: c.sessionID(), Dir: dir, Kind: kind, Bytes: size}
+// record puts something of this connection into the journal and gives its seq.
+func (c *conversation) record(e entry, message tree) int64 {
+	e.Session = c.sessionID()
 	if c.caller.token != nil {
 		e.Token = c.caller.token.id.String()
 	}
-	c.world.journal.add(e, message)
+	return c.world.journal.add(e, message)
 }
 
 func (c *conversation) sessionID() string {

@@ -174,6 +174,19 @@ func (e *ear) finish() []moment {
 	return moments
 }
 
+// busy reports whether the ear has something that is no finished activity yet.
+func (e *ear) busy() bool { return e.loud > 0 || e.active && e.at > e.began }
+
+// split gives up what was heard of the activity, which goes on from here, and
+// tells how long that was.
+func (e *ear) split() (whole time.Duration) {
+	if e.active {
+		whole = earTime(e.at - e.began)
+	}
+	e.began, e.loud, e.quiet, e.sound = e.at, 0, 0, nil
+	return whole
+}
+
 func (e *ear) over() moment {
 	m := moment{at: earTime(e.at - e.quiet), length: earTime(e.at - e.quiet - e.began), whole: earTime(e.at - e.began)}
 	m.sound = e.sound[:min(len(e.sound), e.at-e.quiet-e.began)]

@@ -356,3 +356,39 @@ func TestEcho(t *testing.T) {
 		}
 	})
 }
+
+func TestTypedTextTakesAlongTheSpeechBeforeIt(t *testing.T) {
+	for _, tt := range []struct {
+		sentence, before, after string
+		then                    string // the next answer, "" for none
+	}{
+		{"in the pause after it", "-20/400ms -90/300ms", "-90/1s", ""},
+		{"which goes on", "-20/400ms", "-20/500ms -90/1s", "I heard 0.5 seconds of sound."},
+		{"which may not have been any", "-20/60ms", "-20/60ms -90/1s", ""},
+	} {
+		t.Run(tt.sentence, func(t *testing.T) {
+			bubble(t, new(Server), func(t *testing.T, b *bench) {
+				c := b.openKey(t, textSetup)
+				c.stream(t, tt.before)
+				a := c.ask(t, "my name is Ada", false)
+				if a.text != "Hello Ada, nice to meet you." || slices.Contains(a.order, "interrupted") {
+					t.Errorf("said %q, %v", a.text, a.order)
+				}
+				usage := compact(a.frames[len(a.frames)-1].data)
+				if took := strings.Contains(usage, `"modality":"AUDIO"`); took != strings.Contains(tt.before, "400ms") {
+					t.Errorf("its usage: %s", usage)
+				}
+				c.stream(t, tt.after)
+				if tt.then != "" {
+					if got := c.turn(t, false).text; got != tt.then {
+						t.Errorf("then said %q", got)
+					}
+				}
+				time.Sleep(time.Minute)
+				if synctest.Wait(); len(c.frames) > 0 {
+					t.Errorf("then came %s", c.next(t).data)
+				}
+			})
+		})
+	}
+}

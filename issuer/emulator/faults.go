@@ -96,7 +96,7 @@ var faultKinds = map[string]faultKind{
 		c.traffic.heldUntil = c.world.clock.Now().Add(cmp.Or(time.Duration(f.Holds), 2*time.Second))
 	}},
 	"malformed": {on: func(c *conversation, _ fault) {
-		c.sendFrame([]byte(`{"serverContent": {"modelTurn": {"parts": [`), tree{"malformed": true})
+		c.sendFrame([]byte(`{"serverContent": {"modelTurn": {"parts": [`), entry{}, tree{"malformed": true})
 	}},
 	"unknown-field": {on: func(c *conversation, _ fault) {
 		c.send(tree{"serverContent": tree{"fieldOfTomorrow": true}, "messageOfTomorrow": tree{"value": 1}})

@@ -1,6 +1,9 @@
 package emulator
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // maxPending bounds the typed text kept for the next answer, in bytes.
 const maxPending = 64 << 10
@@ -12,7 +15,7 @@ func (c *conversation) decode(frame []byte) (tree, *refusal) {
 		no = errArgument()
 	}
 	if no != nil {
-		c.record("in", "recv", len(frame), nil)
+		c.record(entry{Dir: "in", Kind: "recv", Bytes: len(frame)}, nil)
 	}
 	return message, no
 }
@@ -23,7 +26,7 @@ func (c *conversation) receive(frame []byte) *refusal {
 	if no != nil {
 		return no
 	}
-	c.record("in", "recv", len(frame), message)
+	c.received = c.record(entry{Dir: "in", Kind: "recv", Bytes: len(frame)}, message)
 	switch {
 	case message.has("clientContent"):
 		no = c.clientContent(message.tree("clientContent"))
@@ -63,9 +66,14 @@ func (c *conversation) clientContent(content tree) *refusal {
 			c.hear(turn.trees("parts"))
 		}
 	}
+	asks := content.flag("turnComplete")
+	if asks {
+		c.overtake()
+	}
+	c.save()
 	c.interrupt()
 	switch {
-	case !content.flag("turnComplete"):
+	case !asks:
 	case c.seeding:
 		c.seeding = false
 		c.learn()
@@ -89,11 +97,15 @@ func (c *conversation) hear(parts []tree) {
 }
 
 // learn remembers what is pending, unanswered.
-func (c *conversation) learn() {
-	if c.pending != "" {
-		_, c.memory = c.memory.answer(c.pending)
-		c.pending = ""
+func (c *conversation) learn() { c.memory, c.pending = c.knows(), "" }
+
+// knows is what the model knows with what is pending.
+func (c *conversation) knows() memory {
+	if c.pending == "" || slices.ContainsFunc(triggers, func(one trigger) bool { return one.words.MatchString(c.pending) }) {
+		return c.memory
 	}
+	_, known := c.memory.answer(c.pending)
+	return known
 }
 
 // realtimeInput takes whatever is streamed. Several fields at once are fine
@@ -133,9 +145,24 @@ func (c *conversation) realtimeInput(input tree) *refusal {
 		c.activity = false
 		c.notice(c.ear.finish())
 	case text != "" && !c.activity:
+		c.overtake()
+		c.save()
 		c.ask()
 	}
 	return nil
+}
+
+// overtake lets typed text take along what was said so far of speech that goes
+// on, as its answer does. Otherwise no handle would contain the text before the
+// speech ends, which in a noisy room is never.
+func (c *conversation) overtake() {
+	if c.manual {
+		return // the client's marks say what belongs together
+	}
+	length := c.ear.split()
+	if !c.allInput {
+		c.heard.audio += length
+	}
 }
 
 // media counts what is shown, or attached to a turn, which the scripted model

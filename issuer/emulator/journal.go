@@ -25,6 +25,8 @@ type entry struct {
 	Kind    string          `json:"kind"`              // mint, open, recv, send, close
 	Bytes   int             `json:"bytes"`
 	Message json.RawMessage `json:"message,omitempty"` // secrets hashed, media elided; absent if too large
+
+	coverage // where a handle is given, and where one is resumed
 }
 
 // journal keeps the newest entries in a ring.
@@ -36,7 +38,8 @@ type journal struct {
 	seq     int64 // of the newest entry
 }
 
-func (j *journal) add(e entry, message any) {
+// add gives the entry's seq.
+func (j *journal) add(e entry, message any) int64 {
 	if message != nil {
 		raw, err := json.Marshal(redact(message))
 		if err == nil && len(raw) <= journalTree {
@@ -52,6 +55,7 @@ func (j *journal) add(e entry, message any) {
 	} else {
 		j.entries[(j.seq-1)%journalSize] = e
 	}
+	return e.Seq
 }
 
 // since lists the entries after that sequence number, oldest first.

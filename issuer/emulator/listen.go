@@ -44,7 +44,9 @@ func (c *conversation) notice(moments []moment) {
 			c.heard.audio += m.whole
 		}
 		c.transcribe(m.length)
-		c.ask()
+		if m.length > 0 || c.manual { // else typed text took all of it along
+			c.ask()
+		}
 	}
 }
 

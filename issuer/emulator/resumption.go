@@ -1,10 +1,14 @@
 package emulator
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -31,16 +35,37 @@ type session struct {
 	refuse  []*refusal    // what the next resumes get
 	calls   int           // functions called
 
+	received int64 // seq of the last client message, when it last had no connection
+
 	medium    medium        // what it streams
 	streamed  time.Duration // for how long, on former connections
 	streaming time.Time     // since when on this one; zero: not
 }
 
-// snapshot is what a handle restores: the conversation as it was then.
+// snapshot is what a handle restores: the conversation as it was when a client
+// message had been taken in and nothing of it or of those before was left in the
+// ear.
 type snapshot struct {
 	session *session
 	memory  memory
+	coverage
 }
+
+// coverage says which client messages of its session a handle contains, by their
+// seq in the journal: all up to one, without those that former connections
+// received after the handle with which the session was resumed.
+type coverage struct {
+	Contains int64      `json:"contains,omitempty"`
+	Without  []seqRange `json:"without,omitempty"` // the newest maxWithout, oldest first; never changed in place
+}
+
+// seqRange holds both its ends.
+type seqRange struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+}
+
+const maxWithout = 1024
 
 // sessions knows every session that is open or can be resumed. Handles belong
 // to the project, not to a token (observed).
@@ -100,6 +125,9 @@ func (s *sessions) resume(c *conversation, who caller, model, handle string) (sn
 		return snap, old.open, nil
 	}
 	old.open, old.token = c, who.token
+	if old.received > snap.Contains {
+		c.lost = seqRange{snap.Contains + 1, old.received}
+	}
 	return snap, nil, nil
 }
 
@@ -112,25 +140,37 @@ func (s *sessions) end(c *conversation) {
 		return
 	}
 	of.open, of.ended = nil, s.clock.Now()
+	of.received = max(of.received, c.received)
 	of.pause(of.ended)
 	if len(of.handles) == 0 {
 		delete(s.byID, of.id) // nobody can come back to it
 	}
 }
 
-// offerHandle tells a client that asked for it how to come back to here, unless
-// something is under way that no handle covers (documented). The handle contains
-// every client message that was handled before it.
+// save notes what a handle restores from now on. Typed text is in it, answered
+// or not; speech is once it was answered. While there is some that is not, older
+// news stays what a handle restores, so that it never contains a message without
+// those before it.
+func (c *conversation) save() {
+	if c.activity || c.ear.busy() || c.spoken.length > 0 {
+		return
+	}
+	without := c.saved.Without
+	if c.lost.To > 0 && c.received > c.lost.To {
+		without = append(slices.Clip(without[max(0, len(without)-maxWithout+1):]), c.lost)
+		c.lost = seqRange{}
+	}
+	c.saved = snapshot{c.session, c.knows(), coverage{c.received, without}}
+}
+
+// offerHandle tells a client that asked for it how to come back to what was
+// saved, unless something is under way that no handle covers (documented).
 func (c *conversation) offerHandle() {
 	if !c.updates || c.turn != nil || len(c.calling.pending) > 0 {
 		return
 	}
-	known := c.memory
-	if c.pending != "" {
-		_, known = known.answer(c.pending)
-	}
-	handle := c.world.sessions.handle(c.session, known)
-	c.send(tree{"sessionResumptionUpdate": tree{"newHandle": handle, "resumable": true}})
+	message := tree{"sessionResumptionUpdate": tree{"newHandle": c.world.sessions.handle(c.saved), "resumable": true}}
+	c.sendFrame(pretty(message), entry{coverage: c.saved.coverage}, message)
 }
 
 // offerHandles does so every now and then.
@@ -141,8 +181,8 @@ func (c *conversation) offerHandles(every time.Duration) {
 	})
 }
 
-// handle makes a new handle for the session as it is now.
-func (s *sessions) handle(of *session, m memory) string {
+// handle makes a new one.
+func (s *sessions) handle(to snapshot) string {
 	var b [16]byte
 	rand.Read(b[:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // a random uuid, the form that was observed
@@ -150,13 +190,39 @@ func (s *sessions) handle(of *session, m memory) string {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	of := to.session
 	if len(of.handles) == sessionHandles {
 		delete(s.handles, of.handles[0])
 		of.handles = of.handles[1:]
 	}
 	of.handles = append(of.handles, digestOf(handle))
-	s.handles[digestOf(handle)] = snapshot{of, m}
+	s.handles[digestOf(handle)] = to
 	return handle
+}
+
+// handleReport is a handle that is good.
+type handleReport struct {
+	Handle  string `json:"handle"` // hash, as in the journal
+	Session string `json:"session"`
+	coverage
+}
+
+func byNumber(a, b *session) int { return cmp.Or(len(a.id)-len(b.id), strings.Compare(a.id, b.id)) }
+
+// report lists the handles, the newest of a session last.
+func (s *sessions) report() []handleReport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []handleReport{}
+	for _, one := range slices.SortedFunc(maps.Values(s.byID), byNumber) {
+		if s.outdated(one) {
+			continue
+		}
+		for _, h := range one.handles {
+			out = append(out, handleReport{"#" + h.String(), one.id, s.handles[h].coverage})
+		}
+	}
+	return out
 }
 
 // nextCall numbers the session's calls, across its connections.

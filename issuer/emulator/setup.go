@@ -135,10 +135,14 @@ func (c *conversation) setUp(frame []byte, creds credentials) *refusal {
 	} else {
 		no = errSetupFirst()
 	}
-	c.record("in", "recv", len(frame), message)
+	seq := c.record(entry{Dir: "in", Kind: "recv", Bytes: len(frame), coverage: c.saved.coverage}, message)
 	if no != nil {
 		return no
 	}
+	if c.received = c.saved.Contains; c.received == 0 {
+		c.received = seq // a new session contains its setup
+	}
+	c.save()
 	c.world.log.Info("session is live", "session", c.session.id, "model", c.model, "resumed", c.handle != "")
 	c.send(tree{"setupComplete": tree{}})
 	c.scheduleGoAway()
@@ -228,6 +232,6 @@ func (c *conversation) resume(who caller, config config) *refusal {
 	case busy != nil:
 		return errInternal()
 	}
-	c.session, c.memory = snap.session, snap.memory
+	c.session, c.memory, c.saved = snap.session, snap.memory, snap
 	return nil
 }

@@ -61,6 +61,7 @@ type calling struct {
 	pending []call
 	settled []string // ids that were answered or withdrawn; what still comes for them is ignored
 	results []string // of calls, to be told when the model is idle
+	silent  bool     // one has returned of which nothing is told
 }
 
 // maxSettled bounds the ids that are known to be done with, maxCalls the calls
@@ -161,7 +162,7 @@ func (c *conversation) returned(i int, response tree) {
 		c.proceed(c.turn)
 		return
 	case scheduling == "SILENT":
-		c.offerHandle() // nothing else tells that there is one again
+		c.calling.silent = true
 		return
 	case scheduling == "INTERRUPT":
 		c.interrupt()

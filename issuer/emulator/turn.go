@@ -136,6 +136,11 @@ func (c *conversation) idle() {
 		c.calling.results = nil
 		c.perform(reaction{text: told(results)})
 	}
+	c.save()
+	if c.calling.silent {
+		c.calling.silent = false
+		c.offerHandle() // nothing else tells that there is one again
+	}
 }
 
 // interrupt ends the running answer, if there is one: interrupted, then
@@ -151,8 +156,6 @@ func (c *conversation) interrupt() {
 }
 
 // finish says that the turn is over and, if asked to, how to come back to here.
-// The handle contains every client message that was handled before it, the one
-// that interrupted included.
 func (c *conversation) finish(t *turn) {
 	c.turn, c.later = nil, t.later
 	complete := tree{"turnComplete": true}
