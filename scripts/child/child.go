@@ -110,6 +110,9 @@ func (s *Server) Stop(grace time.Duration) error {
 	return s.err
 }
 
+// PID is the program's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Log is all that the program has printed so far.
 func (s *Server) Log() string { return s.log.String() }
 

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/livevalet/livevalet/issuer/emulator"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bubble runs f in virtual time, in which nothing is late unless it was told to
+// be, against an emulator that is reached through pipes.
+func bubble(t *testing.T, f func(t *testing.T, s *service)) {
+	synctest.Test(t, func(t *testing.T) {
+		var e emulator.Server
+		l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		server := &http.Server{Handler: &e}
+		go server.Serve(l)
+		transport := &http.Transport{DialContext: l.dial}
+		defer func() {
+			transport.CloseIdleConnections()
+			e.Close()
+			server.Close()
+		}()
+		f(t, &service{url: "http://emulator", client: &http.Client{Transport: transport}, memory: func() (int64, error) { return 0, nil }})
+	})
+}
+
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (p *pipes) Close() error   { close(p.closed); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.conns <- theirs:
+		return ours, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func TestWhereNothingIsLateThePacingErrorIsZero(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		d := duplex{sessions: 4, lasts: 2 * (talks + listens)}
+		h, err := d.run(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.answers < d.sessions || len(h.ends) < h.answers || len(h.audio) < 10*h.answers {
+			t.Errorf("%d answers, %d ends of speech, %d audio messages", h.answers, len(h.ends), len(h.audio))
+		}
+		// Offsets come in milliseconds, and a third of a chunk need not be one.
+		for _, l := range []lateness{h.sent, h.ends, h.audio} {
+			if late, early := l.quantile(1), l.quantile(0); late > time.Millisecond || early < -time.Millisecond {
+				t.Errorf("from %v to %v late", early, late)
+			}
+		}
+	})
+}
+
+func TestWhatIsLateIsMeasured(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		time.AfterFunc(50*time.Millisecond, func() { // when all are live
+			answer, err := s.client.Post(s.url+"/__emulator/fault", "application/json", strings.NewReader(`{"kind":"slow","latency":"70ms"}`))
+			if err != nil || answer.StatusCode != http.StatusOK {
+				t.Errorf("the fault: %v %v", answer, err)
+				return
+			}
+			answer.Body.Close()
+		})
+		d := duplex{sessions: 2, lasts: talks + listens}
+		h, err := d.run(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range []lateness{h.ends, h.audio} {
+			if min, max := l.quantile(0).Round(time.Millisecond), l.quantile(1).Round(time.Millisecond); min != 70*time.Millisecond || max != min {
+				t.Errorf("from %v to %v late, want 70ms", min, max)
+			}
+		}
+	})
+}
+
+func TestIdleSessionsShareWhatTheProcessGrewBy(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		var asked int64
+		s.memory = func() (int64, error) { asked++; return asked * 1e6, nil }
+		got, err := idle{sessions: 10}.measure(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.rows[0].figure != "100.0 kB" || !got.missed() {
+			t.Errorf("got %+v", got.rows[0])
+		}
+	})
+}
+
+func TestResidentMemoryIsThatOfTheProcess(t *testing.T) {
+	before, err := residentMemory(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ballast := make([]byte, 256<<20)
+	for i := 0; i < len(ballast); i += os.Getpagesize() {
+		ballast[i] = 1
+	}
+	after, err := residentMemory(os.Getpid())
+	if err != nil || after-before < int64(len(ballast))/2 || after-before > 2*int64(len(ballast)) {
+		t.Errorf("%d bytes more make %d more, %v", len(ballast), after-before, err)
+	}
+	ballast[0]++
+}
+
+func TestQuantiles(t *testing.T) {
+	l := lateness{5, 1, 4, 2, 3}
+	for q, want := range map[float64]time.Duration{0: 1, 0.5: 3, 1: 5} {
+		if got := l.quantile(q); got != want {
+			t.Errorf("quantile(%v) = %d, want %d", q, got, want)
+		}
+	}
+	if got := (lateness)(nil).quantile(0.99); got != 0 {
+		t.Errorf("of nothing: %d", got)
+	}
+}
+
+func TestATableMarksWhatWasMissed(t *testing.T) {
+	var out strings.Builder
+	table{"title", []row{{"a", "1", "<= 2", false}, {"b", "3", "<= 2", true}, {"c", "4", "", false}}}.write(&out)
+	if want := "title\n  a   1   <= 2   ok\n  b   3   <= 2   MISSED\n  c   4          \n\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}

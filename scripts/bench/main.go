@@ -1,0 +1,73 @@
+// Command bench measures the built program and prints tables:
+//
+//	make bench
+//	go run ./scripts/bench -duplex 50 -for 10s    (after a make build)
+//
+// The emulator runs as a process of its own, on the same machine and the same
+// cores as its clients. A target that is missed is marked, and the status is 1
+// then. It takes about a minute and runs on Linux and macOS.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/livevalet/livevalet/scripts/child"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var d duplex
+	var i idle
+	flag.IntVar(&d.sessions, "duplex", 200, "sessions that talk at once")
+	flag.DurationVar(&d.lasts, "for", 30*time.Second, "how long they talk")
+	flag.IntVar(&i.sessions, "idle", 5000, "sessions that say nothing")
+	binary := flag.String("binary", "bin/livevalet", "the program to measure")
+	flag.Parse()
+	missed, err := run(ctx, *binary, d, i, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+	if err != nil || missed {
+		os.Exit(1)
+	}
+}
+
+// run measures one thing after the other, each against a fresh process.
+func run(ctx context.Context, binary string, d duplex, i idle, out io.Writer) (missed bool, err error) {
+	fmt.Fprintf(out, "emulator on %d cores, %s %s/%s\n\n", runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	for _, measure := range []func(context.Context, *service) (table, error){d.measure, i.measure} {
+		t, err := withEmulator(ctx, binary, measure)
+		if err != nil {
+			return false, err
+		}
+		t.write(out)
+		missed = missed || t.missed()
+	}
+	return missed, nil
+}
+
+func withEmulator(ctx context.Context, binary string, measure func(context.Context, *service) (table, error)) (table, error) {
+	server, err := child.Serve(ctx, child.Command(ctx, binary, "emulate", "--listen", "127.0.0.1:0"))
+	if err != nil {
+		return table{}, err
+	}
+	t, err := measure(ctx, &service{
+		url:    server.URL,
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: parallel}},
+		memory: func() (int64, error) { return residentMemory(server.PID()) },
+	})
+	if stopped := server.Stop(10 * time.Second); err == nil {
+		err = stopped
+	}
+	return t, err
+}
