@@ -16,6 +16,7 @@ var (
 	notFound         = status{"NOT_FOUND", http.StatusNotFound, 1008}
 	internal         = status{"INTERNAL", http.StatusInternalServerError, 1011}
 	unavailable      = status{"UNAVAILABLE", http.StatusServiceUnavailable, 1011}
+	exhausted        = status{"RESOURCE_EXHAUSTED", http.StatusTooManyRequests, 1011}
 )
 
 // refusal is how the service says no: an error body over HTTP, a close frame

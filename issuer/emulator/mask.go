@@ -12,6 +12,7 @@ type lock struct {
 	paths    [][]string // canonical; nil: no mask
 	masked   bool
 	switches Switches
+	size     int // bytes of memory that setup takes, about
 }
 
 // newLock resolves mask, the comma-separated paths of an AuthToken's fieldMask.
@@ -22,7 +23,7 @@ type lock struct {
 // taken too, since python-genai sends them (what Google does with them nobody
 // has measured).
 func newLock(setup tree, mask string, switches Switches) (lock, *refusal) {
-	l := lock{setup: setup, switches: switches}
+	l := lock{setup: setup, switches: switches, size: sizeOf(setup)}
 	if mask == "" {
 		return l, nil
 	}

@@ -14,7 +14,7 @@ const noAnswer = http.StatusRequestTimeout
 var mintErrors = map[int]*refusal{
 	http.StatusBadRequest:          errArgument(),
 	http.StatusForbidden:           refuse(permissionDenied, "The caller does not have permission"),
-	http.StatusTooManyRequests:     refuse(status{"RESOURCE_EXHAUSTED", http.StatusTooManyRequests, 1011}, "Resource has been exhausted (e.g. check quota)."),
+	http.StatusTooManyRequests:     refuse(exhausted, "Resource has been exhausted (e.g. check quota)."),
 	http.StatusInternalServerError: errInternal(),
 	http.StatusServiceUnavailable:  refuse(unavailable, "The service is currently unavailable."),
 }

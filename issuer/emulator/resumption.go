@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"cmp"
+	"container/list"
 	"crypto/rand"
 	"fmt"
 	"maps"
@@ -17,6 +18,9 @@ import (
 // only that a later one supersedes the earlier (documented).
 const sessionHandles = 16
 
+// maxSessions is how many sessions there may be, open or to be resumed.
+const maxSessions = 20_000
+
 const uuidPattern = `[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`
 
 var uuidForm = regexp.MustCompile(`^` + uuidPattern + `$`)
@@ -31,6 +35,7 @@ type session struct {
 	open    *conversation // the connection that has it now
 	token   *token        // of that connection or the last; nil with an API key
 	ended   time.Time     // when it last had none
+	idle    *list.Element // its place in sessions.idle while it has none
 	handles []digest      // oldest first
 	refuse  []*refusal    // what the next resumes get
 	calls   int           // functions called
@@ -78,30 +83,35 @@ type sessions struct {
 	count   int
 	byID    map[string]*session
 	handles map[digest]snapshot
-	sweep   int // number of sessions at which outdated ones are next looked for
+	idle    list.List // sessions that can be resumed, the one that ended first at the front
+	max     int       // of byID
 }
 
 func newSessions(clock *clock, o options) *sessions {
-	return &sessions{clock: clock, lifetime: o.HandleLifetime, switches: o.Switches, byID: map[string]*session{}, handles: map[digest]snapshot{}}
+	return &sessions{clock: clock, lifetime: o.HandleLifetime, switches: o.Switches, byID: map[string]*session{}, handles: map[digest]snapshot{}, max: maxSessions}
 }
 
-// begin opens a new session for c.
-func (s *sessions) begin(c *conversation, who caller, model string) *session {
+// begin opens a new session for c. Where there are too many, the one that ended
+// first is forgotten.
+func (s *sessions) begin(c *conversation, who caller, model string) (*session, *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.byID) >= s.sweep {
-		for _, old := range s.byID {
-			if s.outdated(old) {
-				s.forgetHandles(old)
-				delete(s.byID, old.id)
-			}
+	for first := s.idle.Front(); first != nil; first = s.idle.Front() {
+		old := first.Value.(*session)
+		if len(s.byID) < s.max && !s.outdated(old) {
+			break
 		}
-		s.sweep = 2*len(s.byID) + 64
+		s.forgetHandles(old)
+		s.idle.Remove(first)
+		delete(s.byID, old.id)
+	}
+	if len(s.byID) >= s.max { // the service's sentence was observed, its limit was not
+		return nil, refuse(exhausted, fmt.Sprintf("You exceeded your current quota: the emulator has %d open sessions, close some of them.", s.max))
 	}
 	s.count++
 	started := &session{id: "s" + strconv.Itoa(s.count), project: who.project, model: model, open: c, token: who.token}
 	s.byID[started.id] = started
-	return started
+	return started, nil
 }
 
 // resume opens the handle's session for c. busy is the connection that still
@@ -128,6 +138,7 @@ func (s *sessions) resume(c *conversation, who caller, model, handle string) (sn
 	if old.received > snap.Contains {
 		c.lost = seqRange{snap.Contains + 1, old.received}
 	}
+	s.idle.Remove(old.idle)
 	return snap, nil, nil
 }
 
@@ -144,7 +155,9 @@ func (s *sessions) end(c *conversation) {
 	of.pause(of.ended)
 	if len(of.handles) == 0 {
 		delete(s.byID, of.id) // nobody can come back to it
+		return
 	}
+	of.idle = s.idle.PushBack(of)
 }
 
 // save notes what a handle restores from now on. Typed text is in it, answered

@@ -370,32 +370,128 @@ func clone(v any) any {
 	return v
 }
 
+// sizeOf is about how many bytes of memory v takes. A map comes in groups of
+// eight entries.
+func sizeOf(v any) (n int) {
+	switch v := v.(type) {
+	case tree:
+		n = 48 + 40*max(8, len(v))
+		for name, sub := range v {
+			n += len(name) + sizeOf(sub)
+		}
+	case []any:
+		n = 24
+		for _, sub := range v {
+			n += 16 + sizeOf(sub)
+		}
+	case string:
+		n = 16 + len(v)
+	case []byte:
+		n = 24 + len(v)
+	default:
+		n = 16
+	}
+	return n
+}
+
+// What one message may cost. Decoded, small values take up to a hundred times
+// the memory of their text, so they are counted before.
+const (
+	maxNesting    = 100    // levels of objects and lists; proto3's own default
+	maxMembers    = 50_000 // values in all
+	maxViolations = 100    // that are reported; the service tells all (observed)
+	maxNamed      = 200    // bytes of an unknown name or a map's key in an error
+)
+
 // read decodes data as m. at is the path that errors name for the whole
 // message, "" for none.
 func (m *message) read(data []byte, at string) (tree, *refusal) {
+	const invalid = "Invalid JSON payload received. "
 	if !utf8.Valid(data) {
-		return nil, refuse(invalidArgument, "Invalid JSON payload received. Invalid UTF-8.")
+		return nil, refuse(invalidArgument, invalid+"Invalid UTF-8.")
+	}
+	switch levels, members := extent(data); {
+	case levels > maxNesting:
+		return nil, refuse(invalidArgument, fmt.Sprintf(invalid+"Message too deep: it may have %d levels.", maxNesting))
+	case members > maxMembers:
+		return nil, refuse(invalidArgument, fmt.Sprintf(invalid+"Message too large: it may have %d values.", maxMembers))
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
-		return nil, refuse(invalidArgument, "Invalid JSON payload received. Unexpected token.")
+		return nil, refuse(invalidArgument, invalid+"Unexpected token.")
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, refuse(invalidArgument, "Invalid JSON payload received. Expected end of string.")
+		return nil, refuse(invalidArgument, invalid+"Expected end of string.")
 	}
 	object, ok := v.(map[string]any)
 	if !ok {
-		return nil, refuse(invalidArgument, "Invalid JSON payload received. Expected an object.")
+		return nil, refuse(invalidArgument, invalid+"Expected an object.")
 	}
 	var r reader
-	out := r.message(m, at, object)
+	if at != "" {
+		r.path = []segment{{name: at}}
+	}
+	out := r.message(m, object)
 	return out, r.refusal()
 }
 
+// extent is how many levels and values JSON text has, or more. Of what is no
+// JSON it says something.
+func extent(data []byte) (levels, members int) {
+	open, quoted := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case quoted:
+		case c == '{' || c == '[':
+			open++
+			levels = max(levels, open)
+			members++
+		case c == '}' || c == ']':
+			open--
+		case c == ',':
+			members++
+		}
+	}
+	return levels, members
+}
+
 // reader collects what is wrong, because the service reports all of it at once.
-type reader struct{ violations []violation }
+type reader struct {
+	path       []segment // to what is being read
+	violations []violation
+}
+
+// segment is one part of a path, which becomes text only in an error.
+type segment struct {
+	name  string // of a field, or a map's key
+	key   bool
+	item  bool
+	index int // of an item
+}
+
+// at is the path.
+func (r *reader) at() string {
+	var b strings.Builder
+	for i, s := range r.path {
+		switch {
+		case s.item:
+			fmt.Fprintf(&b, "[%d]", s.index)
+		case s.key:
+			fmt.Fprintf(&b, "[%q].value", cut(s.name, maxNamed))
+		case i > 0:
+			b.WriteString("." + s.name)
+		default:
+			b.WriteString(s.name)
+		}
+	}
+	return b.String()
+}
 
 type violation struct{ field, description string }
 
@@ -418,83 +514,95 @@ func (r *reader) refusal() *refusal {
 	return no
 }
 
-func (r *reader) unknown(name, at string) {
-	place := ""
+func (r *reader) unknown(name string) {
+	if len(r.violations) == maxViolations {
+		return
+	}
+	at, place := r.at(), ""
 	if at != "" {
 		place = " at '" + at + "'"
 	}
 	r.violations = append(r.violations, violation{at,
-		fmt.Sprintf("Invalid JSON payload received. Unknown name %q%s: Cannot find field.", name, place)})
+		fmt.Sprintf("Invalid JSON payload received. Unknown name %q%s: Cannot find field.", cut(name, maxNamed), place)})
 }
 
-func (r *reader) invalid(at, kind string, v any) {
+func (r *reader) invalid(kind string, v any) {
+	if len(r.violations) == maxViolations {
+		return
+	}
+	at := r.at()
 	shown, _ := json.Marshal(v)
 	r.violations = append(r.violations, violation{at,
 		fmt.Sprintf("Invalid value at '%s' (%s), %s", at, kind, cut(string(shown), 60))})
 }
 
-func (r *reader) message(m *message, at string, object map[string]any) tree {
+func (r *reader) enter(s segment) { r.path = append(r.path, s) }
+func (r *reader) leave()          { r.path = r.path[:len(r.path)-1] }
+
+func (r *reader) message(m *message, object map[string]any) tree {
 	out := make(tree, len(object))
 	// Sorted, so that several errors come in the same order each time.
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		f := m.fields[name]
 		if f == nil {
-			r.unknown(name, at)
+			r.unknown(name)
 			continue
 		}
 		if object[name] == nil {
 			continue // null is omission
 		}
-		path := f.snake
-		if at != "" {
-			path = at + "." + f.snake
-		}
-		if v := r.field(f, path, object[name]); v != nil {
+		r.enter(segment{name: f.snake})
+		if v := r.field(f, object[name]); v != nil {
 			out[f.name] = v
 		}
+		r.leave()
 	}
 	return out
 }
 
 // field reads all of a field, nil if it is wrong.
-func (r *reader) field(f *field, at string, v any) any {
+func (r *reader) field(f *field, v any) any {
 	switch {
 	case f.repeated:
 		list, ok := v.([]any)
 		if !ok {
-			r.invalid(at, "repeated "+f.wireType(), v)
+			r.invalid("repeated "+f.wireType(), v)
 			return nil
 		}
 		out := make([]any, 0, len(list))
 		for i, item := range list {
-			out = append(out, r.value(f, fmt.Sprintf("%s[%d]", at, i), item))
+			r.enter(segment{item: true, index: i})
+			out = append(out, r.value(f, item))
+			r.leave()
 		}
 		return out
 	case f.mapped:
 		object, ok := v.(map[string]any)
 		if !ok {
-			r.invalid(at, "map", v)
+			r.invalid("map", v)
 			return nil
 		}
 		out := make(tree, len(object))
 		for _, key := range slices.Sorted(maps.Keys(object)) {
-			out[key] = r.value(f, fmt.Sprintf("%s[%q].value", at, key), object[key])
+			r.enter(segment{key: true, name: key})
+			out[key] = r.value(f, object[key])
+			r.leave()
 		}
 		return out
 	}
-	return r.value(f, at, v)
+	return r.value(f, v)
 }
 
 // value reads one value, nil if it is wrong.
-func (r *reader) value(f *field, at string, v any) any {
+func (r *reader) value(f *field, v any) any {
 	if f.of != nil {
 		if object, ok := v.(map[string]any); ok {
-			return r.message(f.of, at, object)
+			return r.message(f.of, object)
 		}
 	} else if out := f.scalar(v); out != nil {
 		return out
 	}
-	r.invalid(at, f.wireType(), v)
+	r.invalid(f.wireType(), v)
 	return nil
 }
 

@@ -207,7 +207,13 @@ func (c *conversation) admit(setup tree, creds credentials) *refusal {
 		}
 	}
 	if starts {
-		c.session = sessions.begin(c, who, config.model)
+		if c.session, no = sessions.begin(c, who, config.model); no != nil {
+			if t != nil {
+				tokens.giveBack(t)
+				tokens.note(t, "sessions", no)
+			}
+			return no
+		}
 	}
 	c.config, c.voice = config, newVoice(config.voiceName, c.world.options.Seed)
 	c.ear = ear{detection: config.detection, manual: config.manual}

@@ -2,10 +2,12 @@ package emulator
 
 import (
 	"cmp"
+	"container/heap"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -22,10 +24,13 @@ const (
 	maxLifetime       = 20 * time.Hour
 
 	// tokenMemory is how long a token is remembered past its end, so that a late
-	// client is told "expired" rather than "not found". House rule.
+	// client is told "expired" rather than "not found", unless others need the
+	// room. House rule.
 	tokenMemory = 24 * time.Hour
 
-	maxTokenRecord = 16 // refusals kept for each token
+	maxTokenRecord = 16        // refusals kept for each token
+	maxTokens      = 250_000   // remembered, of which all may be live
+	maxLocked      = 256 << 20 // bytes that the setups of all tokens take
 )
 
 // project is who an API key belongs to: an HMAC, so that the key itself is
@@ -51,6 +56,7 @@ type token struct {
 	cutShort   chan struct{} // closed when expire was moved to the past
 
 	// Guarded by tokens.mu.
+	place    int   // in byExpiry
 	limit    int64 // session starts; 0: no limit
 	expire   time.Time
 	used     int64
@@ -70,13 +76,15 @@ type tokens struct {
 	switches Switches
 	secret   []byte // of the projects' HMAC, new in each process
 
-	mu    sync.Mutex
-	byID  map[digest]*token
-	sweep int // size at which dead tokens are next looked for
+	mu       sync.Mutex
+	byID     map[digest]*token
+	byExpiry byExpiry // the same
+	locked   int      // bytes of their setups
+	max      int      // of them
 }
 
 func newTokens(clock *clock, switches Switches) *tokens {
-	t := &tokens{clock: clock, switches: switches, secret: make([]byte, 32), byID: map[digest]*token{}, sweep: 1024}
+	t := &tokens{clock: clock, switches: switches, secret: make([]byte, 32), byID: map[digest]*token{}, max: maxTokens}
 	rand.Read(t.secret)
 	return t
 }
@@ -138,16 +146,60 @@ func (s *tokens) mint(p project, request tree) (string, *token, *refusal) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.byID) >= s.sweep {
-		for id, old := range s.byID {
-			if now.Sub(old.expire) > tokenMemory {
-				delete(s.byID, id)
-			}
-		}
-		s.sweep = 2*len(s.byID) + 1024
+	if no := s.makeRoom(t); no != nil {
+		return "", nil, no
 	}
 	s.byID[t.id] = t
+	heap.Push(&s.byExpiry, t)
+	s.locked += t.lock.size
 	return name, t, nil
+}
+
+// makeRoom forgets what has been dead for long and, as far as room is needed
+// for one more, what died first. Live tokens are never forgotten. It needs mu.
+func (s *tokens) makeRoom(t *token) *refusal {
+	now := s.clock.Now()
+	full := func() bool { return len(s.byID) >= s.max || s.locked+t.lock.size > maxLocked }
+	for len(s.byID) > 0 {
+		first := s.byExpiry[0]
+		if dead := now.Sub(first.expire); dead < 0 || dead <= tokenMemory && !full() {
+			break
+		}
+		heap.Pop(&s.byExpiry)
+		delete(s.byID, first.id)
+		s.locked -= first.lock.size
+	}
+	if full() { // as a quota of the service would end (assumed); its text is ours
+		return refuse(exhausted, fmt.Sprintf("Resource has been exhausted (e.g. check quota). "+
+			"The emulator holds %d live tokens: wait for some to expire, or reset it.", len(s.byID)))
+	}
+	return nil
+}
+
+// byExpiry is a [heap.Interface]: the token that dies first, or died first, is
+// at its head.
+type byExpiry []*token
+
+func (q byExpiry) Len() int           { return len(q) }
+func (q byExpiry) Less(i, j int) bool { return q[i].expire.Before(q[j].expire) }
+func (q byExpiry) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i, j
+}
+
+// Push implements heap.Interface.
+func (q *byExpiry) Push(t any) {
+	t.(*token).place = len(*q)
+	*q = append(*q, t.(*token))
+}
+
+// Pop implements heap.Interface.
+func (q *byExpiry) Pop() any {
+	last := len(*q) - 1
+	t := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	return t
 }
 
 // echo is the token as it was asked for, with the times and uses that it got.
@@ -251,7 +303,7 @@ func (t *token) record(now time.Time, rule string, no *refusal) *refusal {
 	if len(t.refusals) == maxTokenRecord {
 		t.refusals = t.refusals[1:]
 	}
-	t.refusals = append(t.refusals, tokenRefusal{now, rule, redactText(no.message)})
+	t.refusals = append(t.refusals, tokenRefusal{now, rule, redactText(cut(no.message, journalString))})
 	return no
 }
 
@@ -261,6 +313,7 @@ func (s *tokens) expireNow(t *token) {
 	defer s.mu.Unlock()
 	if now := s.clock.Now(); now.Before(t.expire) {
 		t.expire = now
+		heap.Fix(&s.byExpiry, t.place)
 		close(t.cutShort)
 	}
 }
