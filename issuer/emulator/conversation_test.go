@@ -35,7 +35,7 @@ func TestSpokenTurn(t *testing.T) {
 			t.Error("the handle is no uuid")
 		}
 		for _, f := range a.frames {
-			if f.kind != websocket.MessageBinary || string(f.data) != string(pretty(decoded(t, f.data))) {
+			if f.kind != websocket.MessageBinary || string(f.data) != encodingJSON(t, decoded(t, f.data)) {
 				t.Errorf("fact 29: not a pretty-printed binary frame: %v %.80q", f.kind, f.data)
 			}
 		}
