@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,9 +12,18 @@ import (
 	"github.com/coder/websocket"
 )
 
-// writeTimeout is how long a client may leave its socket unread before it is
-// cut. Nothing is queued meanwhile.
-const writeTimeout = 10 * time.Second
+const (
+	// writeTimeout is how long a client may leave its socket unread before it is
+	// cut. Nothing is queued meanwhile.
+	writeTimeout = 10 * time.Second
+
+	// closeTimeout is how long the answer to a close frame is waited for.
+	closeTimeout = 5 * time.Second
+
+	// maxDelayed bounds what a fault holds back, in bytes: more than a minute of
+	// speech. Beyond it the client is cut.
+	maxDelayed = 16 << 20
+)
 
 // conversation is one connection. Its goroutine, the one of the HTTP handler,
 // runs everything here and owns every field: where it stands is its state.
@@ -24,13 +34,14 @@ type conversation struct {
 	version string
 	opened  time.Time
 
-	frames   chan []byte              // from the reader; closed at the socket's end
+	frames   chan *bytes.Buffer       // from the reader; closed at the socket's end
 	readErr  error                    // why; set before frames is closed
 	commands chan func(*conversation) // from the control endpoints
 	done     chan struct{}            // closed when the session is given up
 
 	line    *line
 	traffic traffic
+	delayed int // bytes that traffic holds back
 
 	agenda agenda
 	alarm  *alarm
@@ -72,7 +83,7 @@ type ending struct {
 func newConversation(w *world, conn *websocket.Conn, line *line, version string) *conversation {
 	return &conversation{
 		world: w, conn: conn, line: line, version: version, opened: w.clock.Now(),
-		frames: make(chan []byte), commands: make(chan func(*conversation)), done: make(chan struct{}),
+		frames: make(chan *bytes.Buffer), commands: make(chan func(*conversation)), done: make(chan struct{}),
 		alarm: w.clock.Alarm(),
 	}
 }
@@ -100,28 +111,24 @@ func (c *conversation) talk(creds credentials) {
 		c.stop(no.ending())
 		return
 	}
-	frame, ok := c.next()
-	if !ok {
-		return
-	}
-	if no := c.setUp(frame, creds); no != nil {
-		c.stop(no.ending())
-		return
-	}
+	handle := func(frame []byte) *refusal { return c.setUp(frame, creds) }
 	for {
 		frame, ok := c.next()
 		if !ok {
 			return
 		}
-		if no := c.receive(frame); no != nil {
+		no := handle(frame.Bytes())
+		release(frame) // a tree holds copies
+		if no != nil {
 			c.stop(no.ending())
 		}
+		handle = c.receive
 	}
 }
 
 // next gives the next frame, doing what the agenda and the control endpoints
 // ask for meanwhile. ok is false at the end.
-func (c *conversation) next() (frame []byte, ok bool) {
+func (c *conversation) next() (frame *bytes.Buffer, ok bool) {
 	for c.end == nil {
 		c.rest()
 		select {
@@ -159,7 +166,7 @@ func (c *conversation) rest() {
 func (c *conversation) read() {
 	defer close(c.frames)
 	for {
-		_, frame, err := c.conn.Read(context.Background())
+		frame, err := readMessage(c.conn)
 		if err != nil {
 			c.readErr = err
 			return
@@ -173,13 +180,13 @@ func (c *conversation) read() {
 	}
 }
 
-// clientEnding tells from the reader's error how the client left.
+// clientEnding tells from the reader's error how the client left, or has to.
 func clientEnding(err error) ending {
 	if closed, ok := errors.AsType[websocket.CloseError](err); ok {
 		return ending{int(closed.Code), closed.Reason, true}
 	}
-	if errors.Is(err, websocket.ErrMessageTooBig) {
-		return ending{1009, "", true}
+	if errors.Is(err, errTooBig) {
+		return ending{code: 1009, reason: fmt.Sprintf("A message may have %d bytes.", readLimit)}
 	}
 	return ending{1006, "", true}
 }
@@ -205,6 +212,9 @@ func (c *conversation) hangUp() {
 		c.conn.CloseNow()
 		return
 	}
+	// The library waits for the rest of an unfinished message, however long.
+	giveUp := time.AfterFunc(closeTimeout, func() { c.line.Close() })
+	defer giveUp.Stop()
 	c.conn.Close(websocket.StatusCode(c.end.code), reason)
 }
 
@@ -237,10 +247,16 @@ func (c *conversation) sendFrame(frame []byte, e entry, message tree) {
 	at, ok := c.traffic.leaves(now)
 	switch {
 	case !ok:
-	case at.After(now):
-		c.agenda.add(at, func() { c.write(frame, e, message) })
-	default:
+	case !at.After(now):
 		c.write(frame, e, message)
+	case c.delayed+len(frame) > maxDelayed:
+		c.stop(ending{code: 1006})
+	default:
+		c.delayed += len(frame)
+		c.agenda.add(at, func() {
+			c.delayed -= len(frame)
+			c.write(frame, e, message)
+		})
 	}
 }
 

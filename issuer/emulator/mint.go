@@ -11,6 +11,10 @@ const maxMintBody = 1 << 20
 // serveMint answers POST /{version}/auth_tokens. The body is judged before the
 // key (observed).
 func (w *world) serveMint(rw http.ResponseWriter, r *http.Request) {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		w.answer(rw, refuse(invalidArgument, "Content-Encoding is not supported here, send the body as it is.")) // house rule
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, maxMintBody))
 	if err == nil && w.failMint(rw, r) {
 		return

@@ -162,8 +162,7 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 }
 
 // Close cuts all sockets and waits for their goroutines. Requests are answered
-// with 503 from then on. A socket whose close frame the client has not answered
-// yet may take 10 seconds.
+// with 503 from then on.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -238,7 +237,7 @@ func (w *world) close() {
 	}
 	w.mu.Unlock()
 	for _, c := range all {
-		c.conn.CloseNow() // its reader fails, and so it ends
+		c.line.Close() // whatever it does with its socket fails, and so it ends
 	}
 	w.ended.Wait()
 }

@@ -1,8 +1,13 @@
 package emulator
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/coder/websocket"
 )
@@ -55,7 +60,7 @@ func (w *world) serveSocket(rw http.ResponseWriter, r *http.Request, version str
 	if err != nil {
 		return // Accept has answered
 	}
-	conn.SetReadLimit(readLimit)
+	conn.SetReadLimit(-1) // readMessage has its own
 
 	creds := credentials{constrained: constrained, token: requestToken(r), key: requestKey(r)}
 	c := newConversation(w, conn, h.line, version)
@@ -66,6 +71,42 @@ func (w *world) serveSocket(rw http.ResponseWriter, r *http.Request, version str
 	}
 	defer w.leave(c)
 	c.run(creds)
+}
+
+// errTooBig ends a socket with 1009.
+var errTooBig = errors.New("message too big")
+
+// readMessage gives the next message. Unlike the library's own limit this one
+// leaves the socket to be closed with a handshake: were it closed at once, what
+// the client still sends would reset the connection and could cost it the close
+// frame.
+func readMessage(conn *websocket.Conn) (*bytes.Buffer, error) {
+	_, r, err := conn.Reader(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	message := buffers.Get().(*bytes.Buffer)
+	n, err := message.ReadFrom(io.LimitReader(r, readLimit+1))
+	switch {
+	case err != nil:
+	case n > readLimit:
+		err = errTooBig
+	default:
+		return message, nil
+	}
+	release(message)
+	return nil, err
+}
+
+// buffers are those of messages. Only messages under way have one.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// release gives a message's buffer back, unless it is unusually large.
+func release(message *bytes.Buffer) {
+	if message.Cap() <= 64<<10 {
+		message.Reset()
+		buffers.Put(message)
+	}
 }
 
 // requestToken is the token that a request brings.
