@@ -97,6 +97,9 @@ func (c *conversation) run(creds credentials) {
 
 	c.scheduleEnd(c.world.options.ConnectionLifetime)
 	c.talk(creds)
+	if c.turn != nil {
+		c.turn.stop()
+	}
 
 	// First give the session up, then tell the client, who may resume at once.
 	c.world.sessions.end(c)

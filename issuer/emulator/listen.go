@@ -1,7 +1,8 @@
 package emulator
 
 import (
-	"encoding/binary"
+	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,13 +90,18 @@ func (c *conversation) ask() {
 	c.reply()
 }
 
-// sayBack is the sound at the rate of output audio.
-func (s spoken) sayBack() []byte {
-	up := resampler{from: earRate, to: voiceRate}
-	out := up.resample(s.sound)
-	var pcm []byte
-	for _, x := range append(out, up.flush()...) {
-		pcm = binary.LittleEndian.AppendUint16(pcm, uint16(x))
+// sayBack is the sound at the rate of output audio, piece by piece, the
+// transcript before the first.
+func (s spoken) sayBack() iter.Seq[phrase] {
+	return func(yield func(phrase) bool) {
+		up := resampler{from: earRate, to: voiceRate}
+		text := inWords(s.length)
+		for part := range slices.Chunk(s.sound, earRate/10) {
+			if !yield(phrase{text, appendPCM(nil, up.resample(part))}) {
+				return
+			}
+			text = ""
+		}
+		yield(phrase{"", appendPCM(nil, up.flush())})
 	}
-	return pcm
 }

@@ -18,7 +18,7 @@ type capability struct {
 	calling    behaviour
 	noTools    []string // tools that it does not have
 	signals    bool     // tells of voice activity (observed)
-	packed     bool     // one message may carry audio and its transcript (documented for 3.1 and later)
+	recent     bool     // 3.1 and later: one message may carry audio and its transcript, and all video is input (documented)
 }
 
 // calling is how a model calls functions that do not say how.
@@ -44,10 +44,10 @@ var not38 = []string{"codeExecution", "urlContext", "googleMaps"} // documented
 // models is the per-model table. That the transcriber answers typed text at all
 // is assumed: it is here so that TEXT can be asked for.
 var models = map[string]capability{
-	"models/gemini-3.8-live":                               {modalities: []string{"AUDIO"}, thinking: thinkingRefused, proactive: true, calling: nonBlocking, noTools: not38, signals: true, packed: true},
-	"models/gemini-3.8-live-extended-thinking":             {modalities: []string{"AUDIO"}, thinking: thinkingRequired, proactive: true, calling: onlyNonBlocking, noTools: not38, signals: true, packed: true},
+	"models/gemini-3.8-live":                               {modalities: []string{"AUDIO"}, thinking: thinkingRefused, proactive: true, calling: nonBlocking, noTools: not38, signals: true, recent: true},
+	"models/gemini-3.8-live-extended-thinking":             {modalities: []string{"AUDIO"}, thinking: thinkingRequired, proactive: true, calling: onlyNonBlocking, noTools: not38, signals: true, recent: true},
 	"models/gemini-3.5-transcribe-live":                    {modalities: []string{"TEXT"}},
-	"models/gemini-3.1-flash-live-preview":                 {modalities: []string{"AUDIO"}, seedOnly: true, calling: onlyBlocking, signals: true, packed: true},
+	"models/gemini-3.1-flash-live-preview":                 {modalities: []string{"AUDIO"}, seedOnly: true, calling: onlyBlocking, signals: true, recent: true},
 	"models/gemini-2.5-flash-native-audio-preview-12-2025": {modalities: []string{"AUDIO"}},
 }
 

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,8 +16,8 @@ type reaction struct {
 	cancel  bool       // and the last of them is withdrawn
 	thought string
 	text    string
-	pcm     []byte // played instead of text, which is its transcript
-	sources string // what was searched for
+	sound   iter.Seq[phrase] // instead of text
+	sources string           // what was searched for
 	later   *reaction
 }
 
@@ -121,7 +122,7 @@ func (c config) two() []function {
 func (c *conversation) react() reaction {
 	if said := c.spoken; c.pending == "" && said.length > 0 {
 		if len(said.sound) > 0 {
-			return reaction{text: inWords(said.length), pcm: said.sayBack()}
+			return reaction{sound: said.sayBack()}
 		}
 		return reaction{text: "I heard " + strings.Trim(inWords(said.length), "()") + "."}
 	}

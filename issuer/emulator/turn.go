@@ -1,7 +1,9 @@
 package emulator
 
 import (
+	"iter"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,9 +13,9 @@ const (
 	// is documented, the factor is ours.
 	speedup = 3
 
-	chunk     = 60 * time.Millisecond // of audio in one message
-	textPause = 30 * time.Millisecond // between the pieces of a written answer
-	textWords = 3                     // in one piece
+	chunkSize = 2 * voiceRate * 60 / 1000 // bytes of audio in one message: 60 ms
+	textPause = 30 * time.Millisecond     // between the pieces of a written answer
+	textWords = 3                         // in one piece
 
 	// oddEvery is how often a turn contains an empty message and one with a key
 	// that nobody knows, both of which clients must survive (observed). How often
@@ -23,10 +25,11 @@ const (
 
 // turn is one answer being given.
 type turn struct {
-	started time.Time // zero while it waits for its calls
-	steps   []step    // still to be sent, in order
-	results []string  // of its calls
-	later   *reaction // another turn that follows by itself
+	started time.Time           // zero while it waits for its calls
+	next    func() (step, bool) // what is still to be sent, in order; set by start
+	stop    func()              // forgets it
+	results []string            // of its calls
+	later   *reaction           // another turn that follows by itself
 
 	input, output usage // what it answers, and what was sent of it
 }
@@ -34,8 +37,9 @@ type turn struct {
 // step is one message and its time after the turn's start.
 type step struct {
 	at      time.Duration
-	message tree
+	message tree // nil: none
 	cost    usage
+	ends    bool // the turn
 }
 
 // reply begins the answer to what was typed or heard since the last one.
@@ -52,7 +56,7 @@ func (c *conversation) perform(r reaction) {
 	if c.updates {
 		c.send(tree{"sessionResumptionUpdate": tree{}}) // not resumable while generating or calling
 	}
-	t := &turn{later: r.later, input: c.heard}
+	t := &turn{stop: func() {}, later: r.later, input: c.heard}
 	c.heard = usage{}
 	c.turn = t
 	if len(r.calls) > 0 {
@@ -72,54 +76,89 @@ func (c *conversation) perform(r reaction) {
 // say gives the turn its words, from now on.
 func (c *conversation) say(t *turn, r reaction) {
 	t.started = c.world.clock.Now()
-	if c.turns++; c.turns%oddEvery == 0 {
-		t.steps = append(t.steps, step{message: tree{}}, step{message: tree{"emulatorUnknownKey": tree{}}})
+	c.turns++
+	t.next, t.stop = iter.Pull(c.script(r, c.turns%oddEvery == 0))
+	c.scheduleStep(t)
+}
+
+// script is all that a turn sends, made as it is needed. Its last step is the
+// turn's end.
+func (c *conversation) script(r reaction, odd bool) iter.Seq[step] {
+	return func(yield func(step) bool) {
+		for _, first := range c.opening(r, odd) {
+			if !yield(first) {
+				return
+			}
+		}
+		var length time.Duration
+		for next := range c.answering(r, &length) {
+			if !yield(next) {
+				return
+			}
+		}
+		for _, last := range c.closing(r, length) {
+			if !yield(last) {
+				return
+			}
+		}
+	}
+}
+
+// opening is what comes before the answer.
+func (c *conversation) opening(r reaction, odd bool) (steps []step) {
+	if odd {
+		steps = append(steps, step{message: tree{}}, step{message: tree{"emulatorUnknownKey": tree{}}})
 	}
 	if r.thought != "" {
 		message := content("modelTurn", tree{"parts": []any{tree{"text": r.thought, "thought": true}}})
 		if !c.thoughts {
 			message = nil
 		}
-		t.steps = append(t.steps, step{message: message, cost: usage{thoughts: textTokens(r.thought)}})
+		steps = append(steps, step{message: message, cost: usage{thoughts: textTokens(r.thought)}})
 	}
-	var end step
+	return steps
+}
+
+// answering is the answer itself. It counts in length how long that lasts.
+func (c *conversation) answering(r reaction, length *time.Duration) iter.Seq[step] {
 	switch {
-	case r.text == "":
+	case r.sound != nil:
+		return c.speaking(r.sound, length)
 	case c.modality == "TEXT":
-		end.at = t.writing(r.text)
-	case r.pcm != nil:
-		end.at = c.speaking(t, []phrase{{r.text, r.pcm}})
-	default:
-		end.at = c.speaking(t, c.phrases(r.text))
+		return writing(r.text, length)
 	}
-	generated := end.at
+	return c.speaking(c.voice.say(r.text), length)
+}
+
+// closing is what comes after it: speech has been generated sooner than it has
+// been played, and its end is held back until then (observed).
+func (c *conversation) closing(r reaction, length time.Duration) (steps []step) {
+	generated := length
 	if c.modality != "TEXT" {
 		generated /= speedup
 	}
 	if r.sources != "" {
-		t.steps = append(t.steps, step{at: generated, message: grounding(r.sources, r.text)})
+		steps = append(steps, step{at: generated, message: grounding(r.sources, r.text)})
 	}
-	t.steps = append(t.steps, step{at: generated, message: content("generationComplete", true)}, end)
-	c.scheduleStep(t)
+	return append(steps, step{at: generated, message: content("generationComplete", true)}, step{at: length, ends: true})
 }
 
-// scheduleStep puts the turn's next step, or its end, on the agenda. A turn that
-// was interrupted meanwhile does nothing.
+// scheduleStep puts the turn's next step on the agenda. A turn that was
+// interrupted meanwhile does nothing.
 func (c *conversation) scheduleStep(t *turn) {
-	next := t.steps[0]
+	next, _ := t.next()
 	c.agenda.add(t.started.Add(next.at), func() {
-		if c.turn != t {
+		switch {
+		case c.turn != t:
 			return
-		}
-		if t.steps = t.steps[1:]; len(t.steps) == 0 {
+		case next.ends:
 			c.finish(t)
 			c.idle()
 			return
-		}
-		t.output.add(next.cost)
-		if next.message != nil {
+		case next.message != nil:
 			c.send(next.message)
 		}
+		t.output.add(next.cost)
 		c.scheduleStep(t)
 	})
 }
@@ -157,6 +196,7 @@ func (c *conversation) interrupt() {
 
 // finish says that the turn is over and, if asked to, how to come back to here.
 func (c *conversation) finish(t *turn) {
+	t.stop()
 	c.turn, c.later = nil, t.later
 	complete := tree{"turnComplete": true}
 	if c.can.thinking == thinkingRequired { // documented for this model
@@ -169,59 +209,54 @@ func (c *conversation) finish(t *turn) {
 	c.offerHandle()
 }
 
-// phrase is sound and its transcript.
-type phrase struct {
-	text string
-	pcm  []byte
-}
-
-// phrases says text in the session's voice, word by word.
-func (c *conversation) phrases(text string) (out []phrase) {
-	for i, word := range strings.Fields(text) {
-		fragment := word
-		if i > 0 {
-			fragment = " " + word
-		}
-		out = append(out, phrase{fragment, c.voice.word(word)})
-	}
-	return out
-}
-
-// speaking plans a spoken answer: each phrase's transcript just before its
-// sound, or on newer models in one message with it (documented), and the end
-// held back until all has been played (observed).
-func (c *conversation) speaking(t *turn, phrases []phrase) (played time.Duration) {
-	for _, one := range phrases {
-		transcript := content("outputTranscription", tree{"text": one.text})
-		if c.transcript && !c.can.packed {
-			t.steps = append(t.steps, step{at: played / speedup, message: transcript})
-		}
-		for i := 0; i < len(one.pcm); i += 2 * samples(chunk) {
-			pcm := one.pcm[i:min(i+2*samples(chunk), len(one.pcm))]
-			blob := tree{"mimeType": voiceMime, "data": pcm}
-			message := content("modelTurn", tree{"parts": []any{tree{"inlineData": blob}}})
-			if c.transcript && c.can.packed && i == 0 {
-				maps.Copy(message.tree("serverContent"), transcript.tree("serverContent"))
+// speaking sends each phrase's transcript just before its sound, or on newer
+// models in one message with it (documented).
+func (c *conversation) speaking(phrases iter.Seq[phrase], played *time.Duration) iter.Seq[step] {
+	return func(yield func(step) bool) {
+		samples := 0
+		for one := range phrases {
+			transcript := content("outputTranscription", tree{"text": one.text})
+			told := !c.transcript || one.text == ""
+			if !told && !c.can.recent {
+				told = true
+				if !yield(step{at: *played / speedup, message: transcript}) {
+					return
+				}
 			}
-			t.steps = append(t.steps, step{played / speedup, message, usage{audio: playtime(pcm)}})
-			played += playtime(pcm)
+			for pcm := range slices.Chunk(one.pcm, chunkSize) {
+				blob := tree{"mimeType": voiceMime, "data": pcm}
+				message := content("modelTurn", tree{"parts": []any{tree{"inlineData": blob}}})
+				if !told {
+					told = true
+					maps.Copy(message.tree("serverContent"), transcript.tree("serverContent"))
+				}
+				if !yield(step{at: *played / speedup, message: message, cost: usage{audio: playtime(pcm)}}) {
+					return
+				}
+				samples += len(pcm) / 2
+				*played = time.Duration(samples) * time.Second / voiceRate
+			}
 		}
 	}
-	return played
 }
 
-// writing plans a written answer.
-func (t *turn) writing(text string) (at time.Duration) {
-	tokens := 0
-	for words := strings.SplitAfter(text, " "); len(words) > 0; at += textPause {
-		n := min(textWords, len(words))
-		part := strings.Join(words[:n], "")
-		cost := textTokens(text[:len(text)-len(strings.Join(words[n:], ""))]) - tokens
-		tokens += cost
-		t.steps = append(t.steps, step{at, content("modelTurn", tree{"parts": []any{tree{"text": part}}}), usage{text: cost}})
-		words = words[n:]
+// writing sends a few words at a time.
+func writing(text string, at *time.Duration) iter.Seq[step] {
+	return func(yield func(step) bool) {
+		if text == "" {
+			return
+		}
+		told := 0 // bytes
+		for words := range slices.Chunk(strings.SplitAfter(text, " "), textWords) {
+			part := strings.Join(words, "")
+			cost := textTokens(text[:told+len(part)]) - textTokens(text[:told])
+			if !yield(step{at: *at, message: content("modelTurn", tree{"parts": []any{tree{"text": part}}}), cost: usage{text: cost}}) {
+				return
+			}
+			told += len(part)
+			*at += textPause
+		}
 	}
-	return at
 }
 
 func content(name string, v any) tree { return tree{"serverContent": tree{name: v}} }
