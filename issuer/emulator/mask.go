@@ -12,7 +12,7 @@ type lock struct {
 	paths    [][]string // canonical; nil: no mask
 	masked   bool
 	switches Switches
-	size     int // bytes of memory that setup takes, about
+	size     int // bytes of memory that setup and paths take, about
 }
 
 // newLock resolves mask, the comma-separated paths of an AuthToken's fieldMask.
@@ -28,25 +28,30 @@ func newLock(setup tree, mask string, switches Switches) (lock, *refusal) {
 		return l, nil
 	}
 	l.masked = true
+	seen := map[string]bool{}
 	for path := range strings.SplitSeq(mask, ",") {
 		canonical := resolve(path)
-		if canonical == nil || switches.StrictMask && !strictPaths[strings.Join(canonical, ".")] {
+		name := strings.Join(canonical, ".")
+		if canonical == nil || switches.StrictMask && !strictPaths[name] {
 			return lock{}, refuse(invalidArgument, "field_mask is invalid for BidiGenerateContentSetup")
 		}
-		if !slices.ContainsFunc(l.paths, func(p []string) bool { return slices.Equal(p, canonical) }) {
+		if !seen[name] {
+			seen[name] = true
 			l.paths = append(l.paths, canonical)
+			l.size += 24 + 16*len(canonical)
 		}
 	}
 	return l, nil
 }
 
-// resolve returns the camelCase names along a path, nil if there is none such.
+// resolve returns the camelCase names along a path, nil if there is none such,
+// or none that a setup could fill: a schema may contain another without end.
 func resolve(path string) []string {
 	var names []string
 	for at, segment := setupMessage, ""; path != ""; {
 		var more bool
 		segment, path, more = strings.Cut(path, ".")
-		if at == nil || at.fields[segment] == nil || more && path == "" {
+		if at == nil || at.fields[segment] == nil || more && path == "" || len(names) == maxNesting {
 			return nil
 		}
 		f := at.fields[segment]

@@ -30,7 +30,7 @@ const (
 
 	maxTokenRecord = 16        // refusals kept for each token
 	maxTokens      = 250_000   // remembered, of which all may be live
-	maxLocked      = 256 << 20 // bytes that the setups of all tokens take
+	maxLocked      = 256 << 20 // bytes that the setups and masks of all tokens take
 )
 
 // project is who an API key belongs to: an HMAC, so that the key itself is

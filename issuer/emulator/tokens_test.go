@@ -49,10 +49,9 @@ func TestTheTokenStoreIsBounded(t *testing.T) {
 			refused(t, b)
 		}},
 		{"a token that was ended by a fault makes room", func(t *testing.T, b *bench) {
-			token := b.mint(t, "")
 			b.mint(t, "")
 			b.mint(t, "")
-			b.open(t, tokenPath+token, audioSetup)
+			b.open(t, tokenPath+b.mint(t, ""), audioSetup)
 			refused(t, b)
 			b.control(t, "POST", "fault", `{"kind":"expire-token"}`)
 			b.mint(t, "")
