@@ -1,13 +1,14 @@
 # The build and the tests are Go programs under scripts/; this only names them.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench fmt clean
+.PHONY: help build run test soak bench fmt clean
 
 help:
 	@echo 'make build   bin/livevalet and web/dist/, what changed since the last time'
 	@echo 'make run     build, then page, issuer and emulator at http://localhost:8080'
 	@echo '             (LISTEN=host:port for another address)'
 	@echo 'make test    everything that continuous integration runs'
+	@echo 'make soak    fuzz and property tests in their long form; a minute for each target'
 	@echo 'make bench   measure the program under load, with a table; about a minute'
 	@echo 'make fmt     format the Go files'
 	@echo 'make clean   remove what the build made and remembered'
@@ -20,6 +21,9 @@ run: build
 
 test:
 	@go run ./scripts/test
+
+soak:
+	@go run ./scripts/soak
 
 bench: build
 	@go run ./scripts/bench

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/livevalet/livevalet/scripts/child"
+)
+
+// checks is how often a property is tried; an ordinary test does it 100 times.
+const checks = 10_000
+
+// soak is a go test that takes long.
+type soak struct {
+	name string
+	args []string // of go
+}
+
+func (s soak) String() string { return "go " + strings.Join(s.args, " ") }
+
+// run gives all that it printed.
+func (s soak) run(ctx context.Context, dir string) (string, error) {
+	cmd := child.Command(ctx, "go", s.args...)
+	var out bytes.Buffer
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &out
+	err := child.Run(cmd)
+	return out.String(), err
+}
+
+var executions = regexp.MustCompile(`execs: (\d+) .*\(total: (\d+)\)`)
+
+// summary is what is worth a line of a run in which nothing was found.
+func (s soak) summary(text string) string {
+	all := executions.FindAllStringSubmatch(text, -1)
+	if all == nil {
+		return "ok"
+	}
+	last := all[len(all)-1]
+	return fmt.Sprintf("ok, %s executions, %s inputs that differ", last[1], last[2])
+}
+
+// find lists the fuzz targets and then the packages with property tests.
+func find(ctx context.Context, dir string, lasts time.Duration) (soaks []soak, err error) {
+	text, err := soak{args: []string{"test", "-vet=off", "-json", "-list=^Fuzz", "./..."}}.run(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("list the fuzz targets: %w\n%s", err, text)
+	}
+	for line := range strings.Lines(text) {
+		var e struct{ Action, Package, Output string }
+		if json.Unmarshal([]byte(line), &e) != nil || e.Action != "output" || !strings.HasPrefix(e.Output, "Fuzz") {
+			continue
+		}
+		target := strings.TrimSpace(e.Output)
+		soaks = append(soaks, soak{short(e.Package) + " " + target, []string{
+			"test", "-vet=off", "-run=^$", "-fuzz=^" + target + "$", "-fuzztime=" + lasts.String(),
+			"-fuzzminimizetime=5s", // else a target whose coverage varies spends most of its time on that
+			e.Package,
+		}})
+	}
+
+	const imports = `{{.ImportPath}}{{range .TestImports}} {{.}}{{end}}{{range .XTestImports}} {{.}}{{end}}`
+	text, err = soak{args: []string{"list", "-f", imports, "./..."}}.run(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("list the packages: %w\n%s", err, text)
+	}
+	for line := range strings.Lines(text) {
+		if words := strings.Fields(line); slices.Contains(words[1:], "pgregory.net/rapid") {
+			soaks = append(soaks, soak{short(words[0]) + " properties", []string{
+				"test", "-vet=off", "-count=1", "-timeout=30m", words[0], fmt.Sprintf("-rapid.checks=%d", checks),
+			}})
+		}
+	}
+	return soaks, nil
+}
+
+// short is the last two parts of an import path.
+func short(path string) string {
+	parts := strings.Split(path, "/")
+	return strings.Join(parts[max(0, len(parts)-2):], "/")
+}
