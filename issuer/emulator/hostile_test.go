@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"io"
 	"net"
@@ -322,6 +323,26 @@ func TestAClientThatDoesNotReadIsCut(t *testing.T) {
 		}
 		if n := len(w.sessions.match("*")); n != 0 {
 			t.Errorf("%d sessions are left", n)
+		}
+	})
+}
+
+func TestNothingMoreIsSaidToAClientThatWasCut(t *testing.T) {
+	bubble(t, new(Server), func(t *testing.T, b *bench) {
+		s := b.rawSocket(t, socketPath+"?key="+testKey)
+		defer s.Close()
+		s.write(rawFrame(fin|opText, `{"setup":{`+audioSetup+`,"realtimeInputConfig":{"automaticActivityDetection":{"prefixPaddingMs":1,"silenceDurationMs":1}}}}`))
+		s.wantLive(t)
+		w := b.server.world()
+		open, _, _ := w.sessions.state(w.sessions.match("*")[0])
+		var pcm []byte
+		for _, x := range sound(16000, strings.Repeat("-20/100ms -90/100ms ", 20)) { // each is answered
+			pcm = binary.LittleEndian.AppendUint16(pcm, uint16(x))
+		}
+		s.write(rawFrame(fin|opText, `{"realtimeInput":{"audio":{"mimeType":"audio/pcm","data":"`+base64.StdEncoding.EncodeToString(pcm)+`"}}}`))
+		<-open.done
+		if open.turns > 1 {
+			t.Errorf("it gave %d answers", open.turns)
 		}
 	})
 }

@@ -32,6 +32,9 @@ func (c *conversation) listen(blob tree) {
 // other asks for an answer.
 func (c *conversation) notice(moments []moment) {
 	for _, m := range moments {
+		if c.end != nil {
+			return
+		}
 		c.signal(m)
 		if m.begins {
 			if c.barge {

@@ -469,10 +469,11 @@ type reader struct {
 
 // segment is one part of a path, which becomes text only in an error.
 type segment struct {
-	name  string // of a field, or a map's key
-	key   bool
-	item  bool
-	index int // of an item
+	name   string // of a field, or a map's key
+	key    bool
+	item   bool
+	index  int  // of an item
+	secret bool // what is below is not for logs
 }
 
 // at is the path.
@@ -532,6 +533,9 @@ func (r *reader) invalid(kind string, v any) {
 	}
 	at := r.at()
 	shown, _ := json.Marshal(v)
+	if slices.ContainsFunc(r.path, func(s segment) bool { return s.secret }) {
+		shown = []byte("(hidden)") // the service shows it; errors end in logs
+	}
 	r.violations = append(r.violations, violation{at,
 		fmt.Sprintf("Invalid value at '%s' (%s), %s", at, kind, cut(string(shown), 60))})
 }
@@ -551,7 +555,7 @@ func (r *reader) message(m *message, object map[string]any) tree {
 		if object[name] == nil {
 			continue // null is omission
 		}
-		r.enter(segment{name: f.snake})
+		r.enter(segment{name: f.snake, secret: secretFields[f.name]})
 		if v := r.field(f, object[name]); v != nil {
 			out[f.name] = v
 		}

@@ -50,6 +50,10 @@ func TestHostileJSON(t *testing.T) {
 		{"half a surrogate pair", `"model":"\ud800"`, ""},
 		{"a NUL in a string", `"model":"` + "\x00" + `"`, payload + "Unexpected token."},
 		{"an unknown name of half a megabyte", `"` + strings.Repeat("x", 1<<19) + `":1`, payload + `Unknown name "` + strings.Repeat("x", maxNamed) + `" at '@': Cannot find field.`},
+		{"a system instruction of the wrong kind is not told", `"systemInstruction":"be nice"`,
+			"Invalid value at '@.system_instruction' (type.googleapis.com/google.ai.generativelanguage.Content), (hidden)"},
+		{"nor a part of one", `"systemInstruction":{"parts":[{"text":["be nice"]}]}`, "Invalid value at '@.system_instruction.parts[0].text' (TYPE_STRING), (hidden)"},
+		{"nor a handle", `"sessionResumption":{"handle":{"x":"y"}}`, "Invalid value at '@.session_resumption.handle' (TYPE_STRING), (hidden)"},
 		{"a wrong value of half a megabyte", `"model":["` + strings.Repeat("x", 1<<19) + `"]`, `Invalid value at '@.model' (TYPE_STRING), ["` + strings.Repeat("x", 58)},
 	} {
 		t.Run(tt.sentence, func(t *testing.T) {
