@@ -147,8 +147,8 @@ func TestQuantiles(t *testing.T) {
 
 func TestATableMarksWhatWasMissed(t *testing.T) {
 	var out strings.Builder
-	table{"title", []row{{"a", "1", "<= 2", false}, {"b", "3", "<= 2", true}, {"c", "4", "", false}}}.write(&out)
-	if want := "title\n  a   1   <= 2   ok\n  b   3   <= 2   MISSED\n  c   4          \n\n"; out.String() != want {
+	table{"title", []row{{"a", "1", "<= 2", false}, {"b", "3", "<= 2", true}, {"c", "4", "", false}}, "note"}.write(&out)
+	if want := "title\n  a   1   <= 2   ok\n  b   3   <= 2   MISSED\n  c   4          \n  note\n\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

@@ -12,6 +12,7 @@ import (
 type table struct {
 	title string
 	rows  []row
+	note  string // what the figures mean nothing without; "" for nothing
 }
 
 // row is one figure. What has no target is told, not judged.
@@ -40,6 +41,9 @@ func (t table) write(out io.Writer) {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", r.what, r.figure, r.target, verdict)
 	}
 	w.Flush()
+	if t.note != "" {
+		fmt.Fprintln(out, "  "+t.note)
+	}
 	fmt.Fprintln(out)
 }
 
