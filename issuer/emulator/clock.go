@@ -148,18 +148,22 @@ func (a *alarm) rest() {
 type agenda struct{ items []appointment }
 
 type appointment struct {
-	at time.Time
-	do func()
+	at   time.Time
+	what string // for people; "" for what is no news to them
+	do   func()
 }
 
-func (a *agenda) add(at time.Time, do func()) {
+func (a *agenda) add(at time.Time, do func()) { a.plan(at, "", do) }
+
+// plan is add for what people want to see coming.
+func (a *agenda) plan(at time.Time, what string, do func()) {
 	i, _ := slices.BinarySearchFunc(a.items, at, func(x appointment, t time.Time) int {
 		if x.at.After(t) {
 			return 1
 		}
 		return -1
 	})
-	a.items = slices.Insert(a.items, i, appointment{at, do})
+	a.items = slices.Insert(a.items, i, appointment{at, what, do})
 }
 
 // next is the time of the head; ok is false when there is nothing to do.

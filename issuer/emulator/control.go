@@ -30,6 +30,9 @@ var controls = []control{
 	{http.MethodGet, "journal", 0, (*Server).serveJournal},
 	{http.MethodGet, "handles", 0, (*Server).serveHandles},
 	{http.MethodGet, "tokens", 0, (*Server).serveTokens},
+	{http.MethodGet, "sessions", 0, (*Server).serveSessions},
+	{http.MethodGet, "faults", 0, (*Server).serveFaults},
+	{http.MethodGet, "help", 0, (*Server).serveHelp},
 }
 
 // problem is an RFC 9457 answer of a control endpoint.
@@ -115,6 +118,18 @@ func (s *Server) serveHandles(w *world, rw http.ResponseWriter, _ *http.Request,
 
 func (s *Server) serveTokens(w *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
 	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"tokens": w.tokens.report()})
+}
+
+func (s *Server) serveSessions(w *world, rw http.ResponseWriter, r *http.Request, _ []byte) {
+	writeJSON(rw, http.StatusOK, "application/json", w.reportSessions(r.Context()))
+}
+
+func (s *Server) serveFaults(_ *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
+	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"kinds": reportFaults()})
+}
+
+func (s *Server) serveHelp(_ *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
+	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"says": says()})
 }
 
 // serveClock moves the time, by nothing to ask for it.

@@ -299,7 +299,7 @@ func (c *conversation) scheduleEnd(d time.Duration) {
 		return
 	}
 	final := c.world.options.FinalClose
-	c.agenda.add(c.world.clock.Now().Add(d), func() { c.stop(ending{code: final.Code, reason: final.Reason}) })
+	c.agenda.plan(c.world.clock.Now().Add(d), "end", func() { c.stop(ending{code: final.Code, reason: final.Reason}) })
 }
 
 // scheduleGoAway announces the end that scheduleEnd set. A lead longer than
@@ -310,7 +310,7 @@ func (c *conversation) scheduleGoAway() {
 		return
 	}
 	left := min(lead, life/2, c.opened.Add(life).Sub(c.world.clock.Now()))
-	c.agenda.add(c.opened.Add(life-left), func() { c.goAway(left) }) // whole seconds, as observed, however late it wakes
+	c.agenda.plan(c.opened.Add(life-left), "goAway", func() { c.goAway(left) }) // whole seconds, as observed, however late it wakes
 }
 
 // goAway leaves the socket usable (observed).

@@ -6,24 +6,26 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 )
 
-// fault is the body of POST /__emulator/fault. Durations are Go's, "1m30s".
+// fault is the body of POST /__emulator/fault. Durations are Go's, "1m30s". Which
+// options a kind takes, and what they are if left out, faultKinds says.
 type fault struct {
 	Kind     string   `json:"kind"`
 	Session  string   `json:"session"`  // id, or "*", the default: all that fit
 	After    duration `json:"after"`    // of an open connection; gone if it ends first
-	Times    int      `json:"times"`    // refuse-resume, mint-error: how many, default 1
-	TimeLeft duration `json:"timeLeft"` // goaway: until the connection ends, default 50s
-	Code     int      `json:"code"`     // close and refuse-resume
+	Times    int      `json:"times"`    // how many fail
+	TimeLeft duration `json:"timeLeft"` // until the connection ends
+	Code     int      `json:"code"`     // of the close frame
 	Reason   string   `json:"reason"`
-	Status   int      `json:"status"`  // mint-error: 400, 403, 429, 500, 503 (default), or 408 for no answer
-	Latency  duration `json:"latency"` // slow: default 1s
-	Jitter   duration `json:"jitter"`  // slow: up to this much more
-	Holds    duration `json:"holds"`   // stall: default for ever; half-open: 20s; burst: 2s
+	Status   int      `json:"status"` // of the answer, 408 for none
+	Latency  duration `json:"latency"`
+	Jitter   duration `json:"jitter"` // up to this much more
+	Holds    duration `json:"holds"`
 }
 
 // duration is a Go duration in JSON.
@@ -38,8 +40,14 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return err
 }
 
+// MarshalText implements encoding.TextMarshaler.
+func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
 // faultKind is one way to misbehave.
 type faultKind struct {
+	does   string   // for people
+	takes  []string // options beside session and after
+	unless fault    // and what they are unless said
 	// on does it, on the conversation's goroutine.
 	on func(*conversation, fault)
 	// idle does it to a session that has no connection now. Nil: only open ones fit.
@@ -56,62 +64,104 @@ const (
 )
 
 var faultKinds = map[string]faultKind{
-	"goaway": {on: func(c *conversation, f fault) {
-		left := time.Duration(f.TimeLeft)
-		if left == 0 {
-			left = 50 * time.Second
-		}
-		c.goAway(left)
-		c.scheduleEnd(left)
-	}},
-	"drop": {on: func(c *conversation, _ fault) { c.stop(ending{code: 1006}) }},
-	"close": {on: func(c *conversation, f fault) {
-		c.stop(f.ending(internal.close, "The service is currently unavailable."))
-	}},
-	"expire-token": {token: true, on: func(c *conversation, _ fault) {
-		c.world.tokens.expireNow(c.caller.token) // every socket of the token hears of it
-	}},
+	"goaway": {
+		does:  "goAway is sent, and the connection ends after it",
+		takes: []string{"timeLeft"}, unless: fault{TimeLeft: duration(50 * time.Second)},
+		on: func(c *conversation, f fault) {
+			c.goAway(time.Duration(f.TimeLeft))
+			c.scheduleEnd(time.Duration(f.TimeLeft))
+		},
+	},
+	"drop": {
+		does: "the socket is cut, without a close frame",
+		on:   func(c *conversation, _ fault) { c.stop(ending{code: 1006}) },
+	},
+	"close": {
+		does:  "the socket is closed",
+		takes: []string{"code", "reason"}, unless: fault{Code: internal.close, Reason: "The service is currently unavailable."},
+		on: func(c *conversation, f fault) { c.stop(ending{code: f.Code, reason: f.Reason}) },
+	},
+	"expire-token": {
+		does:  "the token is over, and so are its sockets",
+		token: true,
+		on: func(c *conversation, _ fault) {
+			c.world.tokens.expireNow(c.caller.token) // every socket of the token hears of it
+		},
+	},
 	"refuse-resume": {
+		does:  "resuming fails, and then no longer",
+		takes: []string{"times", "code", "reason"}, unless: fault{Times: 1, Code: unavailable.close, Reason: "The service is currently unavailable."},
 		on:   func(c *conversation, f fault) { refuseResume(c.world.sessions, c.session, f) },
 		idle: refuseResume,
 	},
-	"stall": {on: func(c *conversation, f fault) {
-		c.traffic.silentUntil = c.world.clock.Now().Add(cmp.Or(time.Duration(f.Holds), forEver))
-	}},
-	// The line is dead, and only the client may find out: the session stays taken
-	// for a while, as it does at the service.
-	"half-open": {on: func(c *conversation, f fault) {
-		c.line.dead.Store(true)
-		holds := cmp.Or(time.Duration(f.Holds), 20*time.Second)
-		c.agenda.add(c.world.clock.Now().Add(holds), func() { c.stop(ending{code: 1006}) })
-	}},
-	"slow": {on: func(c *conversation, f fault) {
-		c.traffic.latency, c.traffic.jitter = time.Duration(f.Latency), time.Duration(f.Jitter)
-		if f.Latency == 0 && f.Jitter == 0 {
-			c.traffic.latency = time.Second
-		}
-		c.traffic.random = c.random("slow")
-	}},
-	"burst": {on: func(c *conversation, f fault) {
-		c.traffic.heldUntil = c.world.clock.Now().Add(cmp.Or(time.Duration(f.Holds), 2*time.Second))
-	}},
-	"malformed": {on: func(c *conversation, _ fault) {
-		c.sendFrame([]byte(`{"serverContent": {"modelTurn": {"parts": [`), entry{}, tree{"malformed": true})
-	}},
-	"unknown-field": {on: func(c *conversation, _ fault) {
-		c.send(tree{"serverContent": tree{"fieldOfTomorrow": true}, "messageOfTomorrow": tree{"value": 1}})
-	}},
-	"empty": {on: func(c *conversation, _ fault) { c.send(tree{}) }},
-	"phantom-interrupt": {on: func(c *conversation, _ fault) {
-		if c.turn != nil {
-			c.interrupt()
-			return
-		}
-		c.send(content("interrupted", true))
-	}},
-	"spent-token": {token: true, on: func(c *conversation, _ fault) { c.world.tokens.exhaust(c.caller.token) }},
-	"mint-error":  {mint: true},
+	"stall": {
+		does:  "nothing is said any more, for ever unless holds says for how long, and what would have been is lost",
+		takes: []string{"holds"},
+		on: func(c *conversation, f fault) {
+			c.traffic.silentUntil = c.world.clock.Now().Add(cmp.Or(time.Duration(f.Holds), forEver))
+		},
+	},
+	"half-open": {
+		does:  "the line is dead, and neither end is told; the session stays taken meanwhile, as it does at the service",
+		takes: []string{"holds"}, unless: fault{Holds: duration(20 * time.Second)},
+		on: func(c *conversation, f fault) {
+			c.line.dead.Store(true)
+			c.agenda.plan(c.world.clock.Now().Add(time.Duration(f.Holds)), "end", func() { c.stop(ending{code: 1006}) })
+		},
+	},
+	"slow": {
+		does:  "every message is late",
+		takes: []string{"latency", "jitter"}, unless: fault{Latency: duration(time.Second)},
+		on: func(c *conversation, f fault) {
+			c.traffic.latency, c.traffic.jitter = time.Duration(f.Latency), time.Duration(f.Jitter)
+			c.traffic.random = c.random("slow")
+		},
+	},
+	"burst": {
+		does:  "messages are held back, and then sent at once",
+		takes: []string{"holds"}, unless: fault{Holds: duration(2 * time.Second)},
+		on: func(c *conversation, f fault) {
+			c.traffic.heldUntil = c.world.clock.Now().Add(time.Duration(f.Holds))
+		},
+	},
+	"malformed": {
+		does: "a message that is no JSON is sent",
+		on: func(c *conversation, _ fault) {
+			c.sendFrame([]byte(`{"serverContent": {"modelTurn": {"parts": [`), entry{}, tree{"malformed": true})
+		},
+	},
+	"unknown-field": {
+		does: "a message with names that nobody knows is sent",
+		on: func(c *conversation, _ fault) {
+			c.send(tree{"serverContent": tree{"fieldOfTomorrow": true}, "messageOfTomorrow": tree{"value": 1}})
+		},
+	},
+	"empty": {
+		does: "a message without content is sent",
+		on:   func(c *conversation, _ fault) { c.send(tree{}) },
+	},
+	"phantom-interrupt": {
+		does: "interrupted is sent, although nobody did",
+		on: func(c *conversation, _ fault) {
+			if c.turn != nil {
+				c.interrupt()
+				return
+			}
+			c.send(content("interrupted", true))
+		},
+	},
+	"spent-token": {
+		does:  "the token has no uses left",
+		token: true,
+		on:    func(c *conversation, _ fault) { c.world.tokens.exhaust(c.caller.token) },
+	},
+	"mint-error": {
+		does:  "minting fails; with 408 it is never answered",
+		takes: []string{"status", "times"}, unless: fault{Status: http.StatusServiceUnavailable, Times: 1},
+		mint: true,
+	},
 	"forget-handle": {
+		does: "the session's handles are unknown from now on",
 		on:   func(c *conversation, _ fault) { c.world.sessions.forget(c.session) },
 		idle: func(s *sessions, of *session, _ fault) { s.forget(of) },
 	},
@@ -120,38 +170,103 @@ var faultKinds = map[string]faultKind{
 // refuseResume lets the next resumes fail as a passing fault of the service
 // would; forget-handle is the lasting one.
 func refuseResume(s *sessions, of *session, f fault) {
-	e := f.ending(unavailable.close, "The service is currently unavailable.")
-	s.refuse(of, max(1, f.Times), refuse(status{unavailable.name, unavailable.http, e.code}, e.reason))
+	s.refuse(of, f.Times, refuse(status{unavailable.name, unavailable.http, f.Code}, f.Reason))
 }
 
-// ending is the one asked for, with the default where nothing was.
-func (f fault) ending(code int, reason string) ending {
-	if f.Code != 0 {
-		return ending{code: f.Code, reason: f.Reason}
-	}
-	if f.Reason != "" {
-		reason = f.Reason
-	}
-	return ending{code: code, reason: reason}
-}
-
-// check says what is wrong with f, "" for nothing.
-func (f fault) check() string {
-	switch _, known := faultKinds[f.Kind]; {
+// complete is f with what it leaves out, or says what is wrong with it.
+func (f fault) complete() (_ fault, wrong string) {
+	kind, known := faultKinds[f.Kind]
+	switch {
 	case !known:
-		return "kind is one of " + strings.Join(slices.Sorted(maps.Keys(faultKinds)), ", ")
+		return f, "kind is one of " + strings.Join(slices.Sorted(maps.Keys(faultKinds)), ", ")
 	case f.Status != 0 && mintErrors[f.Status] == nil && f.Status != noAnswer:
-		return "status is 400, 403, 429, 500, 503, or 408 for no answer"
+		return f, "status is 400, 403, 429, 500, 503, or 408 for no answer"
 	case max(f.Latency, f.Jitter) > duration(maxLatency):
-		return "latency and jitter are at most 1m"
+		return f, "latency and jitter are at most 1m"
 	case f.Kind == "burst" && f.Holds > duration(maxLatency):
-		return "a burst holds back for at most 1m"
+		return f, "a burst holds back for at most 1m"
 	case f.Times < 0 || f.Times > 1000:
-		return "times is at most 1000"
+		return f, "times is at most 1000"
 	case f.Code != 0 && !ValidCloseCode(f.Code):
-		return "code is 1000 to 1014 or 3000 to 4999, without 1004 and 1005; 1006 cuts the socket"
+		return f, "code is 1000 to 1014 or 3000 to 4999, without 1004 and 1005; 1006 cuts the socket"
 	}
-	return ""
+	if f.Code == 0 { // a code of one's own has no reason but one's own
+		f.Code, f.Reason = kind.unless.Code, cmp.Or(f.Reason, kind.unless.Reason)
+	}
+	if f.Jitter == 0 { // which may be all there is
+		f.Latency = cmp.Or(f.Latency, kind.unless.Latency)
+	}
+	f.TimeLeft = cmp.Or(f.TimeLeft, kind.unless.TimeLeft)
+	f.Times = cmp.Or(f.Times, kind.unless.Times)
+	f.Status = cmp.Or(f.Status, kind.unless.Status)
+	f.Holds = cmp.Or(f.Holds, kind.unless.Holds)
+	return f, ""
+}
+
+// faultReport is a kind of fault as GET /__emulator/faults tells it.
+type faultReport struct {
+	Kind    string        `json:"kind"`
+	Does    string        `json:"does"`
+	Befalls string        `json:"befalls"` // connection, token, session or mint
+	Options []faultOption `json:"options"`
+}
+
+// faultOption is a field of the fault that the kind takes.
+type faultOption struct {
+	Name    string `json:"name"`
+	Type    string `json:"type"` // duration, integer or text
+	Default any    `json:"default,omitempty"`
+	Choices []int  `json:"choices,omitempty"`
+}
+
+// reportFaults lists all kinds by name.
+func reportFaults() (out []faultReport) {
+	for _, name := range slices.Sorted(maps.Keys(faultKinds)) {
+		kind := faultKinds[name]
+		r := faultReport{Kind: name, Does: kind.does, Befalls: kind.befalls()}
+		for _, option := range append(slices.Clone(kind.takes), "after") {
+			r.Options = append(r.Options, kind.unless.option(option))
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func (k faultKind) befalls() string {
+	switch {
+	case k.mint:
+		return "mint"
+	case k.token:
+		return "token"
+	case k.idle != nil:
+		return "session"
+	}
+	return "connection"
+}
+
+// option describes the field of that name, with its value as the default.
+func (f fault) option(name string) faultOption {
+	o := faultOption{Name: name}
+	value := map[string]any{
+		"after": f.After, "timeLeft": f.TimeLeft, "latency": f.Latency, "jitter": f.Jitter, "holds": f.Holds,
+		"times": f.Times, "code": f.Code, "status": f.Status, "reason": f.Reason,
+	}[name]
+	switch value.(type) {
+	case duration:
+		o.Type = "duration"
+	case int:
+		o.Type = "integer"
+	case string:
+		o.Type = "text"
+	}
+	if !reflect.ValueOf(value).IsZero() {
+		o.Default = value
+	}
+	if name == "status" {
+		o.Choices = slices.Sorted(maps.Keys(mintErrors))
+		o.Choices = append(o.Choices, noAnswer)
+	}
+	return o
 }
 
 // ValidCloseCode reports whether a [CloseFrame] may have that code: what a frame
@@ -166,13 +281,14 @@ func (s *Server) serveFault(w *world, rw http.ResponseWriter, r *http.Request, b
 		problem{http.StatusBadRequest, "invalid_request", err.Error()}.write(rw)
 		return
 	}
-	if wrong := f.check(); wrong != "" {
+	f, wrong := f.complete()
+	if wrong != "" {
 		problem{http.StatusBadRequest, "invalid_request", wrong}.write(rw)
 		return
 	}
 	applied := 0
 	if faultKinds[f.Kind].mint {
-		w.mints.add(w.clock.Now().Add(time.Duration(f.After)), max(1, f.Times), cmp.Or(f.Status, http.StatusServiceUnavailable))
+		w.mints.add(w.clock.Now().Add(time.Duration(f.After)), f.Times, f.Status)
 		applied++
 	} else {
 		for _, one := range w.sessions.match(f.Session) {
@@ -202,7 +318,7 @@ func (w *world) inflict(ctx context.Context, on *session, f fault) bool {
 				kind.on(c, f)
 				return
 			}
-			c.agenda.add(w.clock.Now().Add(time.Duration(f.After)), func() { kind.on(c, f) })
+			c.agenda.plan(w.clock.Now().Add(time.Duration(f.After)), f.Kind, func() { kind.on(c, f) })
 		})
 	case kind.idle != nil && resumable && f.After == 0:
 		kind.idle(w.sessions, on, f)

@@ -3,8 +3,10 @@ package emulator
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -248,5 +250,73 @@ func TestRude(t *testing.T) {
 		if strings.Contains(polite, sign) {
 			t.Errorf("the polite one does %q", sign)
 		}
+	}
+}
+
+// Whoever builds a form from GET faults sends what is accepted.
+func TestFaultsAreDescribed(t *testing.T) {
+	var s Server
+	defer s.Close()
+	var got struct{ Kinds []faultReport }
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest("GET", "/__emulator/faults", nil))
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || len(got.Kinds) != len(faultKinds) {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	for _, kind := range got.Kinds {
+		t.Run(kind.Kind, func(t *testing.T) {
+			if kind.Does == "" {
+				t.Error("nobody knows what it does")
+			}
+			bubble(t, new(Server), func(t *testing.T, b *bench) {
+				b.open(t, tokenPath+b.mint(t, ""), textSetup+`,"sessionResumption":{}`)
+				body := map[string]any{"kind": kind.Kind, "session": "*"}
+				for _, o := range kind.Options {
+					if o.Type == "" {
+						t.Errorf("%s has no type", o.Name)
+					}
+					if o.Default != nil {
+						body[o.Name] = o.Default
+					}
+				}
+				text, _ := json.Marshal(body)
+				if code, answer := b.control(t, "POST", "fault", string(text)); code != 200 {
+					t.Errorf("%s: %d %v", text, code, answer)
+				}
+			})
+		})
+	}
+	for kind, want := range map[string]string{
+		"goaway":        `{"kind":"goaway","does":"goAway is sent, and the connection ends after it","befalls":"connection","options":[{"name":"timeLeft","type":"duration","default":"50s"},{"name":"after","type":"duration"}]}`,
+		"spent-token":   `{"kind":"spent-token","does":"the token has no uses left","befalls":"token","options":[{"name":"after","type":"duration"}]}`,
+		"refuse-resume": `{"kind":"refuse-resume","does":"resuming fails, and then no longer","befalls":"session","options":[{"name":"times","type":"integer","default":1},{"name":"code","type":"integer","default":1011},{"name":"reason","type":"text","default":"The service is currently unavailable."},{"name":"after","type":"duration"}]}`,
+		"mint-error":    `{"kind":"mint-error","does":"minting fails; with 408 it is never answered","befalls":"mint","options":[{"name":"status","type":"integer","default":503,"choices":[400,403,429,500,503,408]},{"name":"times","type":"integer","default":1},{"name":"after","type":"duration"}]}`,
+	} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s is not told as %s", kind, want)
+		}
+	}
+}
+
+func TestFaultsLeaveOutWhatIsUsual(t *testing.T) {
+	second := duration(time.Second)
+	for _, tt := range []struct {
+		sentence   string
+		said, want fault
+	}{
+		{"all", fault{Kind: "close"}, fault{Kind: "close", Code: 1011, Reason: "The service is currently unavailable."}},
+		{"the code", fault{Kind: "close", Reason: "r"}, fault{Kind: "close", Code: 1011, Reason: "r"}},
+		{"the reason of a code of one's own, which is none", fault{Kind: "close", Code: 1001}, fault{Kind: "close", Code: 1001}},
+		{"the latency of jitter, which is none", fault{Kind: "slow", Jitter: second}, fault{Kind: "slow", Jitter: second}},
+		{"the latency alone", fault{Kind: "slow"}, fault{Kind: "slow", Latency: second}},
+		{"half", fault{Kind: "mint-error", Status: 400}, fault{Kind: "mint-error", Status: 400, Times: 1}},
+		{"what the kind does not take", fault{Kind: "drop"}, fault{Kind: "drop"}},
+		{"nothing", fault{Kind: "half-open", Holds: second}, fault{Kind: "half-open", Holds: second}},
+	} {
+		t.Run(tt.sentence, func(t *testing.T) {
+			if got, wrong := tt.said.complete(); got != tt.want || wrong != "" {
+				t.Errorf("got %+v %q", got, wrong)
+			}
+		})
 	}
 }

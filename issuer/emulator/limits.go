@@ -29,7 +29,7 @@ func (c *conversation) streams(m medium) {
 	// The way it ends is assumed: as a connection does, and for good.
 	now, end := c.world.clock.Now(), c.world.clock.Now().Add(left)
 	if lead := c.world.options.GoAwayLead; lead >= 0 && left > 0 {
-		c.agenda.add(now.Add(max(0, left-min(lead, left/2))), func() { c.goAway(end.Sub(c.world.clock.Now())) })
+		c.agenda.plan(now.Add(max(0, left-min(lead, left/2))), "goAway", func() { c.goAway(end.Sub(c.world.clock.Now())) })
 	}
 	c.agenda.add(end, func() { c.world.sessions.forget(c.session) })
 	c.scheduleEnd(max(0, left))

@@ -180,6 +180,7 @@ func (s *Server) Close() error {
 // world is all that a reset forgets.
 type world struct {
 	clock    *clock
+	began    time.Time
 	options  options
 	log      *slog.Logger
 	tokens   *tokens
@@ -197,7 +198,7 @@ type world struct {
 
 func newWorld(clock *clock, o options, log *slog.Logger) *world {
 	w := &world{
-		clock: clock, options: o, log: cmp.Or(log, slog.New(slog.DiscardHandler)),
+		clock: clock, began: clock.Now(), options: o, log: cmp.Or(log, slog.New(slog.DiscardHandler)),
 		tokens: newTokens(clock, o.Switches), sessions: newSessions(clock, o), journal: &journal{clock: clock},
 		open: map[*conversation]bool{}, gone: make(chan struct{}),
 	}

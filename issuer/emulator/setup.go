@@ -155,7 +155,7 @@ func (c *conversation) setUp(frame []byte, creds credentials) *refusal {
 	c.streams(c.world.sessions.streams(c.session)) // a resumed one may do already
 	if t := c.caller.token; t != nil {
 		c.cutShort = t.cutShort
-		c.agenda.add(c.world.tokens.expiry(t), c.tokenExpired)
+		c.agenda.plan(c.world.tokens.expiry(t), "tokenExpiry", c.tokenExpired)
 	}
 	return nil
 }

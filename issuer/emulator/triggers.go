@@ -78,14 +78,17 @@ func begins(words string) *regexp.Regexp {
 	return regexp.MustCompile(`(?i)^\W*(?:please )?` + words + `(?:\W|$)`)
 }
 
-// helpAnswer is also a page of documentation, see docs/emulator.md.
-var helpAnswer = func() string {
+// says are examples of all that the model understands.
+func says() []string {
 	says := []string{"my name is Ada", "what is my name", "remember that the key is under the mat", "what do you remember", "echo", "help"}
 	for _, one := range triggers {
 		says = append(says, one.say)
 	}
-	return "I understand: " + strings.Join(says, "; ") + ". Anything else I say back."
-}()
+	return says
+}
+
+// helpAnswer is also a page of documentation, see docs/emulator.md.
+var helpAnswer = "I understand: " + strings.Join(says(), "; ") + ". Anything else I say back."
 
 // longStory takes about half a minute to say.
 var longStory = "This is a long story." + strings.Repeat(" It goes on and on, and nothing happens in it at all.", 7) + " The end."
