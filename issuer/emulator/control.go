@@ -129,7 +129,7 @@ func (s *Server) serveFaults(_ *world, rw http.ResponseWriter, _ *http.Request, 
 }
 
 func (s *Server) serveHelp(_ *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
-	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"says": says()})
+	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"says": sayings})
 }
 
 // serveClock moves the time, by nothing to ask for it.

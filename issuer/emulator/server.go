@@ -149,6 +149,8 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.serveMint(rw, r)
 	case isSocket:
 		w.serveSocket(rw, r, socketVersion, constrained)
+	case isControl && console[control].body != nil:
+		serveConsole(rw, r, console[control])
 	case isControl:
 		s.serveControl(rw, r, control)
 	case strings.HasPrefix(path, "/ws/"):

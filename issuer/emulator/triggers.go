@@ -78,17 +78,29 @@ func begins(words string) *regexp.Regexp {
 	return regexp.MustCompile(`(?i)^\W*(?:please )?` + words + `(?:\W|$)`)
 }
 
-// says are examples of all that the model understands.
-func says() []string {
-	says := []string{"my name is Ada", "what is my name", "remember that the key is under the mat", "what do you remember", "echo", "help"}
-	for _, one := range triggers {
-		says = append(says, one.say)
-	}
-	return says
+// saying is an example of what the model understands, as GET /__emulator/help
+// tells it.
+type saying struct {
+	Say string `json:"say"`
 }
 
+// sayings are all.
+var sayings = func() []saying {
+	list := []saying{{"my name is Ada"}, {"what is my name"}, {"remember that the key is under the mat"}, {"what do you remember"}, {"echo"}, {"help"}}
+	for _, one := range triggers {
+		list = append(list, saying{one.say})
+	}
+	return list
+}()
+
 // helpAnswer is also a page of documentation, see docs/emulator.md.
-var helpAnswer = "I understand: " + strings.Join(says(), "; ") + ". Anything else I say back."
+var helpAnswer = func() string {
+	var says []string
+	for _, one := range sayings {
+		says = append(says, one.Say)
+	}
+	return "I understand: " + strings.Join(says, "; ") + ". Anything else I say back."
+}()
 
 // longStory takes about half a minute to say.
 var longStory = "This is a long story." + strings.Repeat(" It goes on and on, and nothing happens in it at all.", 7) + " The end."

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,7 +60,10 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	e := options.server(p)
-	r := &routes{log: p.log, guard: guard, emulator: e, site: e, upstream: "emulator"}
+	site := http.NewServeMux()
+	site.Handle("/", e)
+	site.Handle("GET /{$}", http.RedirectHandler("/__emulator/", http.StatusFound)) // for whoever opens the ready line's address
+	r := &routes{log: p.log, guard: guard, emulator: e, site: site, upstream: "emulator"}
 	return p.serve(ctx, server{listener: listener, handler: r.handler(), tls: secure, stop: func() { r.stopping.Store(true); e.Close() }})
 }
 

@@ -224,6 +224,11 @@ func TestDevGuardsEveryDoor(t *testing.T) {
 		"the journal for a page elsewhere":          {"GET", "/__emulator/journal", "", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.test"}, 403},
 		"the journal for a page of another port":    {"GET", "/__emulator/tokens", "", []string{"Sec-Fetch-Site", "same-site"}, 403},
 		"the journal typed into the address bar":    {"GET", "/__emulator/journal", "", []string{"Sec-Fetch-Site", "none"}, 200},
+		"the emulator's page from a link elsewhere": {"GET", "/__emulator/", "", []string{"Sec-Fetch-Site", "cross-site"}, 200},
+		"its script for a page elsewhere":           {"GET", "/__emulator/console.js", "", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		"the emulator's page under a rebound name":  {"GET", "/__emulator/", "", []string{"Host", "evil.test"}, 421},
+		"the emulator's page through a tunnel":      {"GET", "/__emulator/", "", []string{"X-Forwarded-For", "203.0.113.7"}, 403},
+		"a POST to the emulator's page":             {"POST", "/__emulator/", "{}", nil, 405},
 		"the token service for a page elsewhere":    {"POST", mint, "{}", []string{"X-Goog-Api-Key", "emulator", "Origin", "https://evil.test"}, 403},
 		"the token service for a program":           {"POST", mint, "{}", []string{"X-Goog-Api-Key", "emulator"}, 200},
 		"an origin with something behind it":        {"POST", "/v1/token", "", []string{"Origin", "http://app.test:1/x"}, 403},
@@ -381,6 +386,11 @@ func TestTheEmulatorAlone(t *testing.T) {
 	}
 	if status, _, text := r.call(t, http.MethodPost, "/v1/auth_tokens", "{}", "X-Goog-Api-Key", "emulator-any"); status != 404 || !strings.Contains(text, `"status": "Not Found"`) {
 		t.Errorf("a version that it does not know gives %d %s, not what Google answers", status, text)
+	}
+	for _, path := range []string{"/", "/__emulator", "/__emulator/"} {
+		if status, _, text := r.call(t, http.MethodGet, path, ""); status != 200 || !strings.Contains(text, "<title>LiveValet emulator</title>") {
+			t.Errorf("%s does not lead to the emulator's page: %d %s", path, status, text)
+		}
 	}
 	for _, path := range []string{"/v1beta/auth_tokens", "/__emulator/reset"} {
 		if status, _, _ := r.call(t, http.MethodPost, path, "{}", "Host", "evil.test"); status != 421 {

@@ -41,6 +41,7 @@ func (s *routes) handler() http.Handler {
 	handler := http.Handler(mux)
 	if s.emulator != nil {
 		mux.Handle("/__emulator/", s.guard.WrapControl(s.emulator))
+		mux.Handle("GET /__emulator/{$}", s.guard.Wrap(s.emulator)) // its page, empty by itself, to which others may link
 		mux.Handle("/v1alpha/", s.guard.Wrap(s.emulator))
 		mux.Handle("/v1beta/", s.guard.Wrap(s.emulator))
 		handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
