@@ -152,7 +152,7 @@ function paint() {
   $("now").dateTime = time;
   say($("now"), time.slice(11, 19));
   const ahead = now() - Date.now();
-  say($("ahead"), `UTC, ${time.slice(0, 10)}${ahead > 2 * second ? `, ${span(ahead + second / 2).replace(/ 0 s$/, "")} ahead` : ""}`);
+  say($("ahead"), `UTC, ${time.slice(0, 10)}${ahead > 2 * second ? `, ${span(ahead + second / 2).replace(/ 0 [ms]$/, "")} ahead` : ""}`);
 
   const open = known.sessions.filter((s) => s.state === "open");
   const others = known.sessions.filter((s) => s.state !== "open");
@@ -236,8 +236,9 @@ function sessionCard(card, { session }) {
     say(model, short(s.model));
     model.title = s.model;
     const since = Date.parse(s.since);
-    const due = (s.connection?.due ?? []).map(({ at, what }) => ({ at: Date.parse(at), what }));
-    const end = due.find(({ what }) => what === "end" || what === "tokenExpiry");
+    const all = (s.connection?.due ?? []).map(({ at, what }) => ({ at: Date.parse(at), what }));
+    const end = all.find(({ what }) => what === "end" || what === "tokenExpiry");
+    const due = all.filter(({ at, what }) => !end || at <= end.at || what === "tokenExpiry");
     show(bar, Boolean(end || s.until));
     if (end) draw(since, end.at, now(), ...due.filter(({ at }) => at < end.at).map(({ at }) => at));
     else if (s.until) draw(since, Date.parse(s.until), now());
@@ -376,21 +377,24 @@ function tally() {
 function gist({ kind, message, lost }) {
   if (kind === "gap") return ["", `${count(lost, "entry", "entries")} not kept`];
   const event = kind === "recv" || kind === "send" ? "" : kind;
-  if (message === undefined) return [event || kind, event === "open" ? "a socket" : "too large to keep"];
+  if (message === undefined) return [event || kind, event ? "" : "too large to keep"];
   if (message.code !== undefined) return [event, `${message.code} ${message.reason ?? ""}`];
-  let inner = message;
-  const names = event ? [event] : [];
-  for (let depth = 0; depth < 3 && inner && typeof inner === "object" && !Array.isArray(inner); depth++) {
-    const keys = Object.keys(inner);
-    if (keys.length !== 1) {
-      if (depth === 0 && !event) names.push(keys.join(" + ") || "{}");
-      break;
-    }
-    names.push(keys[0]);
-    inner = inner[keys[0]];
+  const branches = Object.entries(message).map(([name, v]) => descend(name, v));
+  const names = event || branches.map(([name]) => name).join(" + ") || "{}";
+  const words = texts(message).join("");
+  const rest = event ? message : branches.length === 1 ? branches[0][1] : {};
+  return [names, words ? `“${words}”` : JSON.stringify(rest).replace(/^({}|true)$/, "")];
+}
+
+/** descend follows names that have no sisters. */
+function descend(name, v) {
+  for (let depth = 0; depth < 3 && v && typeof v === "object" && !Array.isArray(v); depth++) {
+    const [only, ...others] = Object.keys(v);
+    if (only === undefined || others.length > 0) break;
+    name += `.${only}`;
+    v = v[only];
   }
-  const words = texts(inner).join("");
-  return [names.join("."), words ? `“${words}”` : JSON.stringify(inner).replace(/^{}$/, "")];
+  return [name, v];
 }
 
 /** texts are the texts in a message, wherever they stand. */
@@ -492,7 +496,7 @@ function offerFaults(kinds) {
 
 function describe() {
   const kind = known.kinds.find((k) => k.kind === form.elements.kind.value);
-  say($("does"), kind.does + ".");
+  $("does").replaceChildren(make("b", { textContent: kind.kind }), `: ${kind.does}.`);
   $("options").replaceChildren(...kind.options.map((o) => {
     const id = `option-${o.name}`;
     const usual = o.default ?? (o.type === "duration" ? "none" : "");
@@ -511,8 +515,7 @@ function describe() {
 function aim() {
   const kind = known.kinds.find((k) => k.kind === form.elements.kind?.value);
   if (!kind) return;
-  const minting = kind.befalls === "mint";
-  $("target").disabled = minting;
+  for (const e of [$("to"), $("target")]) show(e, kind.befalls !== "mint");
   say($("inflict"), `Do ${kind.kind}`);
 }
 
