@@ -103,6 +103,11 @@ func (s *Server) serveReset(_ *world, rw http.ResponseWriter, r *http.Request, _
 	writeJSON(rw, http.StatusOK, "application/json", struct{}{})
 }
 
+// serveHelp tells what to say to the model.
+func (*Server) serveHelp(_ *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
+	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"help": hints()})
+}
+
 func (s *Server) serveJournal(w *world, rw http.ResponseWriter, r *http.Request, _ []byte) {
 	after, err := strconv.ParseInt("0"+r.URL.Query().Get("after"), 10, 64)
 	if err != nil {
@@ -126,10 +131,6 @@ func (s *Server) serveSessions(w *world, rw http.ResponseWriter, r *http.Request
 
 func (s *Server) serveFaults(_ *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
 	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"kinds": reportFaults()})
-}
-
-func (s *Server) serveHelp(_ *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
-	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"says": sayings})
 }
 
 // serveClock moves the time, by nothing to ask for it.

@@ -66,7 +66,7 @@ type memory struct {
 }
 
 var (
-	tellsName  = regexp.MustCompile(`(?i)\bmy name is\s+([\pL][\pL\pM'’-]*)`)
+	tellsName  = regexp.MustCompile(`(?i)\b(?:my name is|call me)\s+([\pL][\pL\pM'’-]*)`)
 	asksName   = regexp.MustCompile(`(?i)\b(what('s|’s| is) my name|who am i)\b`)
 	tellsFact  = regexp.MustCompile(`(?i)\bremember(?: that)?\s+(.+)`)
 	asksFacts  = regexp.MustCompile(`(?i)\bdo you (remember|know)\b`)

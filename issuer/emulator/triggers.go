@@ -24,86 +24,129 @@ type reaction struct {
 // withdrawAfter is when the trigger's call is withdrawn.
 const withdrawAfter = 300 * time.Millisecond
 
-// trigger is something to type that makes the model do a thing worth testing.
+// hint is something to say, and what the model does then.
+type hint struct {
+	Say  string `json:"say"`
+	Does string `json:"does"`
+}
+
+// hints is all that the model understands, told on "help".
+func hints() []hint {
+	all := []hint{
+		{"my name is Ada", `remembers it; so it does with "call me Ada"`},
+		{"what is my name", "knows"},
+		{"remember that the key is under the mat", "remembers this too"},
+		{"what do you remember", "tells"},
+		{"echo", `says back what the microphone sends, until "stop echo"`},
+		{"help", "tells all this"},
+	}
+	for _, one := range triggers {
+		all = append(all, one.hint)
+	}
+	return all
+}
+
+// trigger is something to say that makes the model do a thing worth testing.
 type trigger struct {
-	say   string // an example, told on "help"
+	hint
 	words *regexp.Regexp
-	does  func(config, []string) reaction
+	meant func(config, []string) bool // nil: always
+	react func(config, []string) reaction
 }
 
 // triggers are tried in order. All must stand at the begin of what is said.
 var triggers = []trigger{
-	{"call and cancel", begins(`call (and|then) cancel`), func(c config, _ []string) reaction {
-		r := c.calls(c.two()...)
-		r.cancel = len(r.calls) > 0
-		return r
-	}},
-	{"call two tools", begins(`call (two|both)( tools| functions)?`), func(c config, _ []string) reaction { return c.calls(c.two()...) }},
-	{"call a blocking tool", begins(`call a blocking (tool|function)`), func(c config, _ []string) reaction {
-		return c.calls(c.first(func(f function) bool { return !f.async })...)
-	}},
-	{"call a non-blocking tool", begins(`call a non-?blocking (tool|function)`), func(c config, _ []string) reaction {
-		return c.calls(c.first(func(f function) bool { return f.async })...)
-	}},
-	{"call a tool", begins(`(call|use) (a|the|any) (tool|function)`), func(c config, _ []string) reaction {
-		return c.calls(c.first(func(function) bool { return true })...)
-	}},
-	{"call, and the name of your function", begins(`call ([\w.:-]*\w)`), func(c config, said []string) reaction {
-		return c.calls(c.first(func(f function) bool { return f.name == said[1] })...)
-	}},
-	{"tell a long story", begins(`(tell|give)( me)? a long (story|answer)`), func(config, []string) reaction { return reaction{text: longStory} }},
-	{"say nothing", begins(`(say nothing|be silent)`), func(config, []string) reaction { return reaction{mute: true} }},
-	{"empty turn", begins(`empty turn`), func(config, []string) reaction { return reaction{} }},
-	{"search for tea", begins(`search for (.+)`), func(c config, said []string) reaction {
-		if !c.tools.search {
-			return reaction{text: "I have no search. Declare googleSearch."}
-		}
-		what := strings.TrimRight(cut(said[1], maxHeard), " .!?")
-		return reaction{text: "The web says that " + what + " is fine.", sources: what}
-	}},
-	{"think about tea", begins(`think about (.+)`), func(c config, said []string) reaction {
-		what := strings.TrimRight(cut(said[1], maxHeard), " .!?")
-		thinks := reaction{thought: "The user asks about " + what + ". It is fine, I think.", text: "I thought about " + what + ". It is fine."}
-		switch c.can.thinking {
-		case thinkingRefused:
-			return reaction{text: "This model does not think."}
-		case thinkingRequired:
-			return reaction{text: "Let me think.", later: &thinks}
-		}
-		return thinks
-	}},
+	{
+		hint:  hint{"call and cancel", "calls two, and withdraws the second after 0.3 s"},
+		words: begins(`call (and|then) cancel`),
+		react: func(c config, _ []string) reaction {
+			r := c.calls(c.two()...)
+			r.cancel = len(r.calls) > 0
+			return r
+		},
+	}, {
+		hint:  hint{"call two tools", "calls two at once, the same one twice if there is no other"},
+		words: begins(`call (two|both)( tools| functions)?`),
+		react: func(c config, _ []string) reaction { return c.calls(c.two()...) },
+	}, {
+		hint:  hint{"call a blocking tool", "calls the first function that is waited for"},
+		words: begins(`call a blocking (tool|function)`),
+		react: func(c config, _ []string) reaction {
+			return c.calls(c.first(func(f function) bool { return !f.async })...)
+		},
+	}, {
+		hint:  hint{"call a non-blocking tool", "calls the first one that is not"},
+		words: begins(`call a non-?blocking (tool|function)`),
+		react: func(c config, _ []string) reaction {
+			return c.calls(c.first(func(f function) bool { return f.async })...)
+		},
+	}, {
+		hint:  hint{"call a tool", "calls the first declared function, with arguments that satisfy its schema"},
+		words: begins(`(call|use) (a|the|any) (tool|function)`),
+		react: func(c config, _ []string) reaction {
+			return c.calls(c.first(func(function) bool { return true })...)
+		},
+	}, {
+		hint:  hint{"call, and the name of your function", `calls that one: "call get_time"`},
+		words: begins(`call ([\w.:-]*\w)(\W.*)?`),
+		// "call me Ada" is none, unless there is a function "me".
+		meant: func(c config, said []string) bool {
+			return c.named(said[1]) != nil || strings.Trim(said[2], " .!?") == ""
+		},
+		react: func(c config, said []string) reaction { return c.calls(c.named(said[1])...) },
+	}, {
+		hint:  hint{"tell a long story", "speaks for half a minute"},
+		words: begins(`(tell|give)( me)? a long (story|answer)`),
+		react: func(config, []string) reaction { return reaction{text: longStory} },
+	}, {
+		hint:  hint{"say nothing", "does not answer"},
+		words: begins(`(say nothing|be silent)`),
+		react: func(config, []string) reaction { return reaction{mute: true} },
+	}, {
+		hint:  hint{"empty turn", "completes a turn without content"},
+		words: begins(`empty turn`),
+		react: func(config, []string) reaction { return reaction{} },
+	}, {
+		hint:  hint{"search for tea", "adds grounding metadata, if googleSearch is declared"},
+		words: begins(`search for (.+)`),
+		react: func(c config, said []string) reaction {
+			if !c.tools.search {
+				return reaction{text: "I have no search. Declare googleSearch."}
+			}
+			what := strings.TrimRight(cut(said[1], maxHeard), " .!?")
+			return reaction{text: "The web says that " + what + " is fine.", sources: what}
+		},
+	}, {
+		hint:  hint{"think about tea", "adds thoughts, if the model thinks and includeThoughts is set"},
+		words: begins(`think about (.+)`),
+		react: func(c config, said []string) reaction {
+			what := strings.TrimRight(cut(said[1], maxHeard), " .!?")
+			thinks := reaction{thought: "The user asks about " + what + ". It is fine, I think.", text: "I thought about " + what + ". It is fine."}
+			switch c.can.thinking {
+			case thinkingRefused:
+				return reaction{text: "This model does not think."}
+			case thinkingRequired:
+				return reaction{text: "Let me think.", later: &thinks}
+			}
+			return thinks
+		},
+	},
 }
 
 func begins(words string) *regexp.Regexp {
 	return regexp.MustCompile(`(?i)^\W*(?:please )?` + words + `(?:\W|$)`)
 }
 
-// saying is an example of what the model understands, as GET /__emulator/help
-// tells it.
-type saying struct {
-	Say string `json:"say"`
-}
-
-// sayings are all.
-var sayings = func() []saying {
-	list := []saying{{"my name is Ada"}, {"what is my name"}, {"remember that the key is under the mat"}, {"what do you remember"}, {"echo"}, {"help"}}
-	for _, one := range triggers {
-		list = append(list, saying{one.say})
-	}
-	return list
-}()
-
-// helpAnswer is also a page of documentation, see docs/emulator.md.
 var helpAnswer = func() string {
 	var says []string
-	for _, one := range sayings {
+	for _, one := range hints() {
 		says = append(says, one.Say)
 	}
 	return "I understand: " + strings.Join(says, "; ") + ". Anything else I say back."
 }()
 
 // longStory takes about half a minute to say.
-var longStory = "This is a long story." + strings.Repeat(" It goes on and on, and nothing happens in it at all.", 7) + " The end."
+var longStory = "This is a long story." + strings.Repeat(" It goes on and on, and nothing happens in it at all.", 8) + " The end."
 
 // calls is the reaction that calls functions.
 func (c config) calls(functions ...function) reaction {
@@ -124,6 +167,11 @@ func (c config) first(fits func(function) bool) []function {
 	return nil
 }
 
+// named is the function of that name.
+func (c config) named(name string) []function {
+	return c.first(func(f function) bool { return f.name == name })
+}
+
 // two are the first two functions, or the only one twice.
 func (c config) two() []function {
 	all := c.tools.functions
@@ -142,8 +190,8 @@ func (c *conversation) react() reaction {
 		return reaction{text: "I heard " + strings.Trim(inWords(said.length), "()") + "."}
 	}
 	for _, one := range triggers {
-		if said := one.words.FindStringSubmatch(c.pending); said != nil {
-			return one.does(c.config, said)
+		if said := one.words.FindStringSubmatch(c.pending); said != nil && (one.meant == nil || one.meant(c.config, said)) {
+			return one.react(c.config, said)
 		}
 	}
 	var r reaction

@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"encoding/json"
+	"flag"
 	"os"
 	"slices"
 	"strings"
@@ -83,21 +85,76 @@ func TestTriggers(t *testing.T) {
 	}
 }
 
+var update = flag.Bool("update", false, "rewrite the table of docs/emulator.md")
+
 func TestHelpTellsAllTriggers(t *testing.T) {
-	page, err := os.ReadFile("../../docs/emulator.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for i, one := range triggers {
-		if !strings.Contains(helpAnswer, one.say) || !strings.Contains(string(page), "| "+one.say+" |") {
-			t.Errorf("%q is not told", one.say)
+		if !strings.Contains(helpAnswer, one.Say) {
+			t.Errorf("%q is not told", one.Say)
 		}
-		said := strings.Replace(one.say, ", and the name of your function", " f", 1)
+		said := strings.Replace(one.Say, ", and the name of your function", " f", 1)
 		if first := slices.IndexFunc(triggers, func(any trigger) bool { return any.words.MatchString(said) }); first != i {
 			t.Errorf("%q is taken by trigger %d", said, first)
 		}
 		if one.words.MatchString("remember to " + said) {
 			t.Errorf("%q is found within other words", said)
 		}
+	}
+	t.Run("in the document", func(t *testing.T) {
+		const document, begin, end = "../../docs/emulator.md", "<!-- generated: go test ./issuer/emulator -run HelpTells -update -->\n", "<!-- end -->\n"
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table := "\n| Type | It |\n|---|---|\n"
+		for _, one := range hints() {
+			table += "| " + one.Say + " | " + one.Does + " |\n"
+		}
+		head, rest, begun := strings.Cut(string(text), begin)
+		_, tail, ended := strings.Cut(rest, end)
+		want := head + begin + table + "\n" + end + tail
+		switch {
+		case !begun || !ended:
+			t.Fatal("it has lost its marks")
+		case want == string(text):
+		case *update:
+			if err := os.WriteFile(document, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			t.Error("its table differs from the code: run this test with -update")
+		}
+	})
+	t.Run("and to the page", func(t *testing.T) {
+		bubble(t, new(Server), func(t *testing.T, b *bench) {
+			code, _, body := b.do(t, "GET", "/__emulator/help", "")
+			var told struct{ Help []hint }
+			if err := json.Unmarshal([]byte(body), &told); err != nil || code != 200 || !slices.Equal(told.Help, hints()) {
+				t.Errorf("%d %s (%v)", code, body, err)
+			}
+		})
+	})
+}
+
+func TestCallMeAda(t *testing.T) {
+	for _, tt := range []struct{ function, said, want string }{
+		{"get_time", "call me Ada", "Hello Ada, nice to meet you."},
+		{"", "Please call me Ada!", "Hello Ada, nice to meet you."},
+		{"", "call my mother", "You said: call my mother. I remember 0 things."},
+		{"get_time", "call get_time, please", ""},
+		{"me", "call me Ada", ""},
+		{"get_time", "call get_tme", "None of your functions is like that."},
+		{"", "call get_time", "I have no functions. Declare one."},
+	} {
+		t.Run(tt.said+" with "+tt.function, func(t *testing.T) {
+			c := conversation{pending: tt.said}
+			if tt.function != "" {
+				c.tools.functions = []function{{name: tt.function}}
+			}
+			r := c.react()
+			if called := len(r.calls) == 1; called != (tt.want == "") || !called && r.text != tt.want {
+				t.Errorf("called %v, said %q", r.calls, r.text)
+			}
+		})
 	}
 }

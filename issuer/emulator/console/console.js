@@ -593,9 +593,9 @@ curl -X POST ${location.origin}/v1alpha/auth_tokens \\
 
 async function begin() {
   try {
-    const [{ kinds }, { says }] = await Promise.all([call("faults"), call("help")]);
+    const [{ kinds }, { help }] = await Promise.all([call("faults"), call("help")]);
     offerFaults(kinds);
-    $("help").replaceChildren(...says.map(({ say, does }) => make("li", {}, make("q", { textContent: say }), does ? ` ${does}` : "")));
+    $("help").replaceChildren(...help.map(({ say, does }) => make("li", {}, make("q", { textContent: say }), ` ${does}`)));
     await refresh();
     tally();
   } catch (e) {
