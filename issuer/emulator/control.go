@@ -33,6 +33,9 @@ var controls = []control{
 	{http.MethodGet, "sessions", 0, (*Server).serveSessions},
 	{http.MethodGet, "faults", 0, (*Server).serveFaults},
 	{http.MethodGet, "help", 0, (*Server).serveHelp},
+	{http.MethodGet, "scenario", 0, (*Server).serveVerdict},
+	{http.MethodPost, "scenario", maxScenario, (*Server).serveScenario},
+	{http.MethodDelete, "scenario", 0, (*Server).removeScenario},
 }
 
 // problem is an RFC 9457 answer of a control endpoint.
@@ -131,6 +134,42 @@ func (s *Server) serveSessions(w *world, rw http.ResponseWriter, r *http.Request
 
 func (s *Server) serveFaults(_ *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
 	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"kinds": reportFaults()})
+}
+
+// serveScenario begins a scenario, in place of the one there is. An empty object
+// is none.
+func (s *Server) serveScenario(w *world, rw http.ResponseWriter, r *http.Request, body []byte) {
+	var keys map[string]json.RawMessage
+	// It is not deeper than the parser bears, either.
+	if err := json.Unmarshal(body, &keys); len(bytes.TrimSpace(body)) > 0 && err != nil {
+		problem{http.StatusBadRequest, "invalid_request", "send the scenario as one JSON object"}.write(rw)
+		return
+	}
+	if len(keys) == 0 {
+		s.removeScenario(w, rw, r, nil)
+		return
+	}
+	scenario, err := ParseScenario(body)
+	if err != nil {
+		problem{http.StatusBadRequest, "invalid_request", err.Error()}.write(rw)
+		return
+	}
+	w.install(scenario)
+	s.serveVerdict(w, rw, r, nil)
+}
+
+func (s *Server) removeScenario(w *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
+	w.install(nil)
+	writeJSON(rw, http.StatusOK, "application/json", struct{}{})
+}
+
+func (s *Server) serveVerdict(w *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
+	p := w.play.Load()
+	if p == nil {
+		problem{http.StatusNotFound, "no_scenario", "no scenario is played here: POST one"}.write(rw)
+		return
+	}
+	writeJSON(rw, http.StatusOK, "application/json", p.verdict())
 }
 
 // serveClock moves the time, by nothing to ask for it.

@@ -71,6 +71,8 @@ type conversation struct {
 	turns     int       // begun
 	turn      *turn     // being given; nil: none
 	waiting   bool      // an answer is owed once the turn is over
+
+	performance // for a scenario
 }
 
 // ending is how a connection ends. Code 1006 is a cut without a close frame.
@@ -103,6 +105,9 @@ func (c *conversation) run(creds credentials) {
 
 	// First give the session up, then tell the client, who may resume at once.
 	c.world.sessions.end(c)
+	if c.play != nil {
+		c.play.leave(c)
+	}
 	close(c.done)
 	c.hangUp()
 	reader.Wait()

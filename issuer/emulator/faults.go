@@ -288,7 +288,7 @@ func (s *Server) serveFault(w *world, rw http.ResponseWriter, r *http.Request, b
 	}
 	applied := 0
 	if faultKinds[f.Kind].mint {
-		w.mints.add(w.clock.Now().Add(time.Duration(f.After)), f.Times, f.Status)
+		w.failMints(f)
 		applied++
 	} else {
 		for _, one := range w.sessions.match(f.Session) {
@@ -305,6 +305,24 @@ func (s *Server) serveFault(w *world, rw http.ResponseWriter, r *http.Request, b
 	writeJSON(rw, http.StatusOK, "application/json", map[string]int{"applied": applied})
 }
 
+// failMints lets mints fail.
+func (w *world) failMints(f fault) {
+	w.mints.add(w.clock.Now().Add(time.Duration(f.After)), f.Times, f.Status)
+}
+
+// suffer undergoes a fault, now or when it is due.
+func (c *conversation) suffer(f fault) {
+	kind := faultKinds[f.Kind]
+	if f.After == 0 {
+		kind.on(c, f)
+		return
+	}
+	c.agenda.plan(c.world.clock.Now().Add(time.Duration(f.After)), f.Kind, func() {
+		kind.on(c, f)
+		c.idle()
+	})
+}
+
 // inflict reports whether the fault fits the session.
 func (w *world) inflict(ctx context.Context, on *session, f fault) bool {
 	kind := faultKinds[f.Kind]
@@ -314,11 +332,8 @@ func (w *world) inflict(ctx context.Context, on *session, f fault) bool {
 		return false
 	case open != nil:
 		return open.command(ctx, func(c *conversation) {
-			if f.After == 0 {
-				kind.on(c, f)
-				return
-			}
-			c.agenda.plan(w.clock.Now().Add(time.Duration(f.After)), f.Kind, func() { kind.on(c, f) })
+			c.suffer(f)
+			c.idle()
 		})
 	case kind.idle != nil && resumable && f.After == 0:
 		kind.idle(w.sessions, on, f)

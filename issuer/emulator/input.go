@@ -27,6 +27,7 @@ func (c *conversation) receive(frame []byte) *refusal {
 		return no
 	}
 	c.received = c.record(entry{Dir: "in", Kind: "recv", Bytes: len(frame)}, message)
+	c.taken = c.play != nil && c.offer(c.eventOf(message))
 	switch {
 	case message.has("clientContent"):
 		no = c.clientContent(message.tree("clientContent"))
@@ -40,6 +41,9 @@ func (c *conversation) receive(frame []byte) *refusal {
 		return errSetupFirst()
 	}
 	if no == nil {
+		if c.taken {
+			c.learn() // it is answered by the scenario
+		}
 		c.idle()
 	}
 	return no
@@ -77,7 +81,7 @@ func (c *conversation) clientContent(content tree) *refusal {
 	case c.seeding:
 		c.seeding = false
 		c.learn()
-	default:
+	case !c.taken:
 		c.reply()
 	}
 	return nil
@@ -147,7 +151,7 @@ func (c *conversation) realtimeInput(input tree) *refusal {
 	case text != "" && !c.activity:
 		c.overtake()
 		c.save()
-		c.ask()
+		c.ask(c.taken)
 	}
 	return nil
 }

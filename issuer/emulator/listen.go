@@ -48,8 +48,11 @@ func (c *conversation) notice(moments []moment) {
 			c.heard.audio += m.whole
 		}
 		c.transcribe(m.length)
-		if m.length > 0 || c.manual { // else typed text took all of it along
-			c.ask()
+		switch {
+		case m.length > 0:
+			c.ask(c.taken || c.play != nil && c.offer(event{kind: spoke}))
+		case c.manual && (c.pending != "" || c.play == nil): // else typed text took all of it along, or a scenario its text
+			c.ask(c.taken)
 		}
 	}
 }
@@ -83,14 +86,20 @@ func inWords(length time.Duration) string {
 }
 
 // ask wants an answer to what was said: now or, where nothing interrupts, after
-// the running one.
-func (c *conversation) ask() {
-	if c.turn != nil && !c.barge {
-		c.waiting = true
-		return
+// the running one. taken: none of the model's, a scenario has it.
+func (c *conversation) ask(taken bool) {
+	if c.barge {
+		c.interrupt()
 	}
-	c.interrupt()
-	c.reply()
+	switch {
+	case taken:
+		c.learn()
+		c.spoken = spoken{}
+	case c.turn != nil:
+		c.waiting = true
+	default:
+		c.reply()
+	}
 }
 
 // sayBack is the sound at the rate of output audio, piece by piece, the

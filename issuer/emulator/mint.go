@@ -16,8 +16,11 @@ func (w *world) serveMint(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, maxMintBody))
-	if err == nil && w.failMint(rw, r) {
-		return
+	if err == nil {
+		w.noticeMint(r.Context())
+		if w.failMint(rw, r) {
+			return
+		}
 	}
 	if _, big := errors.AsType[*http.MaxBytesError](err); big {
 		w.answer(rw, refuse(invalidArgument, "Request payload size exceeds the limit: 1048576 bytes."))

@@ -30,10 +30,19 @@ func (s *Server) namespaceLocked(name string) *namespace {
 			s.namespaces = map[string]*namespace{}
 		}
 		clock := newClock()
-		n = &namespace{clock, newWorld(clock, s.options(), s.Logger)}
+		n = &namespace{clock, s.newWorld(name, clock)}
 		s.namespaces[name] = n
 	}
 	return n
+}
+
+// newWorld is a namespace's, with the scenario from its begin.
+func (s *Server) newWorld(name string, clock *clock) *world {
+	w := newWorld(clock, s.options(), s.Logger)
+	if name == "" {
+		w.install(s.Scenario)
+	}
+	return w
 }
 
 // open gives the namespace that a control call names.
@@ -83,7 +92,7 @@ func (s *Server) reset(name string) {
 	n := s.namespaceLocked(name)
 	old := n.world
 	if !s.closed {
-		n.world = newWorld(n.clock, s.options(), s.Logger)
+		n.world = s.newWorld(name, n.clock)
 	}
 	s.mu.Unlock()
 	old.close()

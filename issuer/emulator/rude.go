@@ -62,9 +62,9 @@ var partings = []fault{
 // beRude puts the trouble of a connection on its agenda: up to four nuisances in
 // its first minute, and for two in three an end in its second to fifth minute.
 func (c *conversation) beRude(random *rand.Rand) {
-	now := c.world.clock.Now()
 	order := func(f fault, from, span time.Duration) {
-		c.agenda.add(now.Add(from+time.Duration(random.Int64N(int64(span)))), func() { faultKinds[f.Kind].on(c, f) })
+		f.After = duration(from + time.Duration(random.Int64N(int64(span))))
+		c.suffer(f)
 	}
 	for range random.IntN(5) {
 		order(nuisances[random.IntN(len(nuisances))], 0, time.Minute)

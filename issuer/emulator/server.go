@@ -37,6 +37,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -77,6 +78,9 @@ type Server struct {
 
 	// Switches decide what is not known of the service.
 	Switches Switches
+
+	// Scenario is played in the namespace of those who name none. Nil is none.
+	Scenario *Scenario
 
 	mu         sync.Mutex
 	namespaces map[string]*namespace // by name; made when first used
@@ -189,7 +193,8 @@ type world struct {
 	sessions *sessions
 	journal  *journal
 	mints    mintFaults
-	rude     *rudeness     // nil: polite
+	rude     *rudeness // nil: polite
+	play     atomic.Pointer[play]
 	gone     chan struct{} // closed when the world is
 
 	mu     sync.Mutex
@@ -229,6 +234,9 @@ func (w *world) leave(c *conversation) {
 }
 
 func (w *world) close() {
+	if p := w.play.Load(); p != nil {
+		p.freeze() // the end of its connection is none of the client's doing
+	}
 	w.mu.Lock()
 	if !w.closed {
 		close(w.gone)

@@ -144,6 +144,13 @@ func (c *conversation) setUp(frame []byte, creds credentials) *refusal {
 	}
 	c.save()
 	c.world.log.Info("session is live", "session", c.session.id, "model", c.model, "resumed", c.handle != "")
+	if c.play = c.world.play.Load(); c.play != nil { // first, since the client may go on as soon as it hears
+		opened := event{kind: connected}
+		if c.handle != "" {
+			opened.kind = resumed
+		}
+		c.offer(opened)
+	}
 	c.send(tree{"setupComplete": tree{}})
 	c.scheduleGoAway()
 	if c.world.rude != nil {
@@ -157,6 +164,7 @@ func (c *conversation) setUp(frame []byte, creds credentials) *refusal {
 		c.cutShort = t.cutShort
 		c.agenda.plan(c.world.tokens.expiry(t), "tokenExpiry", c.tokenExpired)
 	}
+	c.idle()
 	return nil
 }
 

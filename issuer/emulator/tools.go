@@ -157,7 +157,13 @@ func (c *conversation) returned(i int, response tree) {
 
 	scheduling := response.text("scheduling")
 	switch {
-	case one.by == c.turn && !one.async:
+	case c.taken:
+		c.calling.silent = true // as far as the model is concerned
+		if one.by != nil && one.by == c.turn && !c.blocked(c.turn) {
+			c.finish(c.turn)
+		}
+		return
+	case one.by != nil && one.by == c.turn && !one.async:
 		c.turn.results = append(c.turn.results, result)
 		c.proceed(c.turn)
 		return

@@ -165,6 +165,7 @@ func (c *conversation) scheduleStep(t *turn) {
 
 // idle does what had to wait for the end of a turn.
 func (c *conversation) idle() {
+	c.act()
 	switch results := c.calling.results; {
 	case c.turn != nil:
 	case c.waiting:
