@@ -26,7 +26,8 @@ type devCommand struct {
 	Expose bool     `name:"expose-dev-to-the-network-anyone-can-mint" help:"Listen on an address that other machines reach, although everybody there can then mint tokens. Name yours with --host, too."`
 
 	upstreamFlags
-	Emulator emulatorOptions `embed:"" prefix:"emulator-"`
+	Emulator         emulatorOptions `embed:"" prefix:"emulator-"`
+	EmulatorScenario string          `placeholder:"FILE" help:"A scenario for the emulator to play, a YAML file."`
 }
 
 // Run serves everything on one listener. With the emulator, the issuer mints
@@ -57,6 +58,10 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 		}
 		announce(p.log, key, from, s.name)
 	}
+	scenario, err := readScenario(c.EmulatorScenario)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -74,6 +79,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 		s.live = issuer.LiveHere
 		announce(p.log, key, from, s.name)
 		e := c.Emulator.server(p)
+		e.Scenario = scenario
 		r.emulator, now = e, func() time.Time { return e.NowFor(key.Reveal()) }
 		stop = func() { r.stopping.Store(true); e.Close() }
 	}

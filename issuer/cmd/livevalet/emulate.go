@@ -10,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/livevalet/livevalet/issuer"
+	"github.com/livevalet/livevalet/issuer/emulator"
 	"github.com/livevalet/livevalet/issuer/upstream"
 )
 
@@ -23,6 +25,8 @@ type emulateCommand struct {
 	TLS    bool     `help:"Speak TLS, with a certificate by an authority of this machine's own. Its path is printed: clients have to trust it."`
 	TLSDir string   `placeholder:"DIR" help:"Where that authority is kept (livevalet/tls in the user's configuration directory)."`
 	Config string   `placeholder:"FILE" help:"The emulator's options, a YAML file. Flags win over it."`
+
+	Scenario string `placeholder:"FILE" help:"A scenario to play, a YAML file. If it is strict and did not pass, the program fails at its end."`
 
 	Emulator emulatorOptions `embed:"" prefix:"emulator-"`
 }
@@ -44,6 +48,10 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	scenario, err := readScenario(c.Scenario)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -60,11 +68,27 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	e := options.server(p)
+	e.Scenario = scenario
 	site := http.NewServeMux()
 	site.Handle("/", e)
 	site.Handle("GET /{$}", http.RedirectHandler("/__emulator/", http.StatusFound)) // for whoever opens the ready line's address
 	r := &routes{log: p.log, guard: guard, emulator: e, site: site, upstream: "emulator"}
-	return p.serve(ctx, server{listener: listener, handler: r.handler(), tls: secure, stop: func() { r.stopping.Store(true); e.Close() }})
+	if err := p.serve(ctx, server{listener: listener, handler: r.handler(), tls: secure, stop: func() { r.stopping.Store(true); e.Close() }}); err != nil {
+		return err
+	}
+	return judge(e)
+}
+
+// judge is the error of a strict scenario that has not passed.
+func judge(e *emulator.Server) error {
+	v, played := e.Verdict()
+	switch {
+	case !played || !v.Strict || v.Passed:
+		return nil
+	case len(v.Unexpected) > 0:
+		return fmt.Errorf("the scenario failed: %s", strings.Join(v.Unexpected, "; "))
+	}
+	return fmt.Errorf("the scenario is not over: %s", v.Waiting)
 }
 
 // secure prepares TLS, if it is asked for, and says what clients have to trust.

@@ -83,6 +83,22 @@ func (o emulatorOptions) over(file string) (emulatorOptions, error) {
 	return merged, nil
 }
 
+// readScenario reads a scenario; no file is none.
+func readScenario(file string) (*emulator.Scenario, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	s, err := emulator.ParseScenario(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return s, nil
+}
+
 // The values below are texts to flags and to files, where an error has a line.
 
 func (d *span) UnmarshalYAML(node ast.Node) error          { return readText(node, d) }

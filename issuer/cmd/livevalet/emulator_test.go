@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"reflect"
 	"strings"
@@ -101,5 +103,59 @@ func TestABadOptionOfTheEmulatorIsRefused(t *testing.T) {
 	}
 	if got := refused(t, nil, "dev", "--emulator-u17-unknown-handle=maybe"); !strings.Contains(got, "not-found or invalid") {
 		t.Errorf("it says %s", got)
+	}
+}
+
+func TestEmulateEndsAsItsScenarioDoes(t *testing.T) {
+	const strict = "name: x\nstrict: true\nsteps: [expect: mint, expect: mint]"
+	for sentence, c := range map[string]struct {
+		scenario string
+		mints    int
+		want     string // "" for a good end
+	}{
+		"a strict one that passed":      {strict, 2, ""},
+		"a strict one that is not over": {strict, 1, "the scenario is not over: step 2 (line 3): expects mint"},
+		"one that is not strict":        {"steps: [expect: mint]", 0, ""},
+		"none":                          {"", 0, ""},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			args := []string{"emulate", "--listen", ":0"}
+			if c.scenario != "" {
+				args = append(args, "--scenario", write(t, c.scenario))
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			out, in := io.Pipe()
+			done := make(chan error, 1)
+			go func() { done <- run(ctx, args, nil, in, new(output)) }()
+			line := make([]byte, 200)
+			n, err := out.Read(line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			url, _ := strings.CutPrefix(strings.TrimSpace(string(line[:n])), "livevalet: ready ")
+			for range c.mints {
+				running{url: url}.call(t, http.MethodPost, "/v1alpha/auth_tokens", "{}", "X-Goog-Api-Key", "emulator")
+			}
+			http.DefaultClient.CloseIdleConnections()
+			cancel()
+			switch err := <-done; {
+			case c.want == "" && err != nil, c.want != "" && (err == nil || err.Error() != c.want):
+				t.Errorf("it ended with %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAScenarioIsReadBeforeAnythingIsServed(t *testing.T) {
+	bad := write(t, "steps:\n  - expect: hello\n")
+	for _, args := range [][]string{{"emulate", "--listen", ":0", "--scenario", bad}, {"dev", "--listen", ":0", "--emulator-scenario", bad}} {
+		if got := refused(t, nil, args...); !strings.Contains(got, bad+": line 2: expect is one of connect") {
+			t.Errorf("%s says %s", args[0], got)
+		}
+	}
+	r := start(t, nil, "dev", "--listen", ":0", "--emulator-scenario", write(t, "name: mine\nsteps: [expect: mint]"))
+	if _, _, text := r.call(t, http.MethodGet, "/__emulator/scenario", ""); !strings.Contains(text, `"name":"mine"`) {
+		t.Errorf("dev plays %s", text)
 	}
 }
