@@ -23,7 +23,7 @@ func (c *conversation) streams(m medium) {
 	}
 	c.streaming = m
 	left := sessionLimit[m] - c.world.sessions.stream(c.session, m)
-	if c.compressed {
+	if c.window.trigger > 0 {
 		return
 	}
 	// The way it ends is assumed: as a connection does, and for good.

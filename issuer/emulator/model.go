@@ -63,6 +63,7 @@ type memory struct {
 	name  string
 	facts []string // never changed in place
 	echo  bool     // says back what it hears
+	said  usage    // in all turns so far, as far as it is in the context window
 }
 
 var (

@@ -20,8 +20,8 @@ type config struct {
 	can             capability
 	detection       detection
 	tools           toolset
-	compressed      bool // the context, so that the session has no limit
-	thoughts        bool // are shown
+	window          window // of the context; one that slides lets a session last
+	thoughts        bool   // are shown
 	inputTranscript bool
 	allInput        bool // silence is input too
 	transcript      bool // of the output
@@ -48,7 +48,6 @@ func configure(setup tree, version string) (config, *refusal) {
 		voiceName:       generation.tree("speechConfig").tree("voiceConfig").tree("prebuiltVoiceConfig").text("voiceName"),
 		transcript:      setup.has("outputAudioTranscription"),
 		inputTranscript: setup.has("inputAudioTranscription"),
-		compressed:      setup.has("contextWindowCompression"),
 		allInput:        input.text("turnCoverage") == "TURN_INCLUDES_ALL_INPUT",
 		updates:         setup.has("sessionResumption"),
 		manual:          input.tree("automaticActivityDetection").flag("disabled"),
@@ -66,6 +65,9 @@ func configure(setup tree, version string) (config, *refusal) {
 	c.seedOnly, c.can = can.seedOnly, can
 	var no *refusal
 	if c.tools, no = toolsOf(setup.trees("tools"), can); no != nil {
+		return c, no
+	}
+	if c.window, no = windowOf(setup); no != nil {
 		return c, no
 	}
 	if c.detection, no = detectionOf(input.tree("automaticActivityDetection")); no != nil {

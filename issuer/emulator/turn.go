@@ -57,6 +57,7 @@ func (c *conversation) perform(r reaction) {
 		c.send(tree{"sessionResumptionUpdate": tree{}}) // not resumable while generating or calling
 	}
 	t := &turn{stop: func() {}, later: r.later, input: c.heard}
+	c.memory.said = c.window.slide(c.memory.said, t.input)
 	c.heard = usage{}
 	c.turn = t
 	if len(r.calls) > 0 {
@@ -206,7 +207,13 @@ func (c *conversation) finish(t *turn) {
 			complete["interactionStatus"] = "IN_PROGRESS"
 		}
 	}
-	c.send(tree{"serverContent": complete, "usageMetadata": report(t.input, t.output)})
+	// The prompt is all that was said so far, in each turn anew (observed; it is
+	// billed so, as documented).
+	prompt := c.memory.said
+	prompt.add(t.input)
+	c.send(tree{"serverContent": complete, "usageMetadata": report(prompt, t.output)})
+	c.memory.said.add(remembered(t.input, t.output))
+	c.saved.memory.said = c.memory.said
 	c.offerHandle()
 }
 

@@ -62,4 +62,80 @@ func TestUsage(t *testing.T) {
 			}
 		})
 	})
+	prompt := func(t *testing.T, c *client, updates bool) int {
+		t.Helper()
+		var m struct {
+			UsageMetadata struct{ PromptTokenCount, ResponseTokenCount, TotalTokenCount int }
+		}
+		if err := json.Unmarshal([]byte(last(c.ask(t, "who am I", updates))), &m); err != nil {
+			t.Fatal(err)
+		}
+		if u := m.UsageMetadata; u.TotalTokenCount != u.PromptTokenCount+u.ResponseTokenCount {
+			t.Errorf("the total of %v is wrong", u)
+		}
+		return m.UsageMetadata.PromptTokenCount
+	}
+	const asks, answers = 2, 9 // tokens of "who am I" and of its answer
+	t.Run("each turn counts what was said before it, over resumptions too", func(t *testing.T) {
+		bubble(t, new(Server), func(t *testing.T, b *bench) {
+			c := b.openKey(t, textSetup+`,"sessionResumption":{}`)
+			handle := c.ask(t, "who am I", true).handle
+			if got := prompt(t, c, true); got != asks+answers+asks {
+				t.Errorf("the second prompt has %d tokens", got)
+			}
+			c.conn.CloseNow()
+			c = b.openKey(t, textSetup+`,"sessionResumption":{"handle":"`+handle+`"}`)
+			for n := 2; n < 4; n++ { // the handle knows the first turn
+				if got := prompt(t, c, true); got != n*asks+(n-1)*answers {
+					t.Errorf("prompt %d has %d tokens", n, got)
+				}
+			}
+		})
+	})
+	t.Run("a window that slides cuts what was said", func(t *testing.T) {
+		bubble(t, new(Server), func(t *testing.T, b *bench) {
+			c := b.openKey(t, textSetup+`,"contextWindowCompression":{"triggerTokens":"30","slidingWindow":{"targetTokens":"10"}}`)
+			for i, want := range []int{asks, 2*asks + answers, 3*asks + 2*answers, 10 + asks, 10 + answers + 2*asks} {
+				if got := prompt(t, c, false); got != want {
+					t.Errorf("prompt %d has %d tokens, want %d", i+1, got, want)
+				}
+			}
+		})
+	})
+}
+
+func TestWindow(t *testing.T) {
+	for _, tt := range []struct {
+		setup string
+		want  window // {0, 1}: refused
+	}{
+		{`{}`, window{}},
+		{`{"contextWindowCompression":{}}`, window{104857, 52428}},
+		{`{"contextWindowCompression":{"slidingWindow":{}}}`, window{104857, 52428}},
+		{`{"contextWindowCompression":{"triggerTokens":"25600","slidingWindow":{}}}`, window{25600, 12800}},
+		{`{"contextWindowCompression":{"triggerTokens":25600,"slidingWindow":{"targetTokens":"8000"}}}`, window{25600, 8000}},
+		{`{"contextWindowCompression":{"triggerTokens":8000,"slidingWindow":{"targetTokens":8000}}}`, window{0, 1}},
+		{`{"contextWindowCompression":{"triggerTokens":-1}}`, window{0, 1}},
+	} {
+		t.Run(tt.setup, func(t *testing.T) {
+			message, no := clientMessage.read([]byte(`{"setup":`+tt.setup+`}`), "")
+			if no != nil {
+				t.Fatal(no)
+			}
+			got, no := windowOf(message.tree("setup"))
+			if refused := no != nil; refused != (tt.want.target == 1) || !refused && got != tt.want {
+				t.Errorf("got %v, %v", got, no)
+			}
+		})
+	}
+	t.Run("all kinds get less, to the target", func(t *testing.T) {
+		w := window{1000, 500}
+		said := usage{text: 400, audio: 20 * time.Second, images: 1} // 1158 tokens
+		if got := w.slide(said, usage{}).tokens(); got > 500 || got < 500-pictureTokens {
+			t.Errorf("%d are left", got)
+		}
+		if got := w.slide(usage{text: 400}, usage{text: 700}); got.text != 400 {
+			t.Errorf("%d are left of less than the target", got.text)
+		}
+	})
 }
