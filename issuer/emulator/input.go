@@ -133,7 +133,9 @@ func (c *conversation) realtimeInput(input tree) *refusal {
 		c.listen(blob)
 	}
 	if input.has("video") {
-		c.heard.frames++
+		if c.allVideo || c.activity || c.ear.active {
+			c.heard.frames++
+		}
 		c.streams(pictures)
 	}
 	if input.flag("audioStreamEnd") {
@@ -164,7 +166,7 @@ func (c *conversation) overtake() {
 		return // the client's marks say what belongs together
 	}
 	length := c.ear.split()
-	if !c.allInput {
+	if !c.allSound {
 		c.heard.audio += length
 	}
 }

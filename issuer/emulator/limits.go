@@ -22,10 +22,12 @@ func (c *conversation) streams(m medium) {
 		return
 	}
 	c.streaming = m
-	left := sessionLimit[m] - c.world.sessions.stream(c.session, m)
-	if c.window.trigger > 0 {
+	streamed := c.world.sessions.stream(c.session, m)
+	limit := c.limit(m)
+	if limit == 0 {
 		return
 	}
+	left := limit - streamed
 	// The way it ends is assumed: as a connection does, and for good.
 	now, end := c.world.clock.Now(), c.world.clock.Now().Add(left)
 	if lead := c.world.options.GoAwayLead; lead >= 0 && left > 0 {
@@ -33,6 +35,17 @@ func (c *conversation) streams(m medium) {
 	}
 	c.agenda.add(end, func() { c.world.sessions.forget(c.session) })
 	c.scheduleEnd(max(0, left))
+}
+
+// limit is how long the session may stream, 0 for ever.
+func (c *conversation) limit(m medium) time.Duration {
+	switch of := c.can.limit; {
+	case c.window.trigger > 0:
+		return of
+	case of > 0:
+		return min(of, sessionLimit[m])
+	}
+	return sessionLimit[m]
 }
 
 // stream notes what the session streams from now on and tells for how long it

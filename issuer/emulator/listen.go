@@ -19,7 +19,7 @@ func (c *conversation) listen(blob tree) {
 	mime := blob.text("mimeType")
 	data, _ := blob["data"].([]byte)
 	c.streams(sounds)
-	if c.allInput {
+	if c.allSound {
 		c.heard.audio += pcmLength(mime, len(data))
 	}
 	if isPCM(mime) {
@@ -44,7 +44,7 @@ func (c *conversation) notice(moments []moment) {
 		}
 		c.spoken.length += m.length
 		c.spoken.sound = append(c.spoken.sound, m.sound[:min(len(m.sound), maxRecord-len(c.spoken.sound))]...)
-		if !c.allInput {
+		if !c.allSound {
 			c.heard.audio += m.whole
 		}
 		c.transcribe(m.length)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -15,10 +16,13 @@ type capability struct {
 	thinking   thinking
 	seedOnly   bool // clientContent only seeds the history (documented)
 	proactive  bool // proactive audio is always on, turning it off is an error (documented)
+	expressive bool // affective dialog and proactive audio may be asked for, on v1alpha (documented; that all else refuses them is assumed)
+	translates bool // takes translationConfig (documented; that all else refuses it is assumed)
 	calling    behaviour
-	noTools    []string // tools that it does not have
-	signals    bool     // tells of voice activity (observed)
-	recent     bool     // 3.1 and later: one message may carry audio and its transcript, and all video is input (documented)
+	noTools    []string      // tools that it does not have
+	signals    bool          // tells of voice activity (observed)
+	recent     bool          // 3.1 and later: one message may carry audio and its transcript, and all video is input (documented)
+	limit      time.Duration // of a session, compressed or not; 0: none of its own
 }
 
 // calling is how a model calls functions that do not say how.
@@ -41,14 +45,24 @@ const (
 
 var not38 = []string{"codeExecution", "urlContext", "googleMaps"} // documented
 
-// models is the per-model table. That the transcriber answers typed text at all
-// is assumed: it is here so that TEXT can be asked for.
+var (
+	speaks   = []string{"AUDIO"}
+	native25 = capability{modalities: speaks, expressive: true}
+)
+
+// models is the per-model table; a withdrawn model is not in it. That the
+// transcriber answers typed text at all is assumed: it is here so that TEXT can
+// be asked for. The translator answers like all others, for want of an ear for
+// words.
 var models = map[string]capability{
-	"models/gemini-3.8-live":                               {modalities: []string{"AUDIO"}, thinking: thinkingRefused, proactive: true, calling: nonBlocking, noTools: not38, signals: true, recent: true},
-	"models/gemini-3.8-live-extended-thinking":             {modalities: []string{"AUDIO"}, thinking: thinkingRequired, proactive: true, calling: onlyNonBlocking, noTools: not38, signals: true, recent: true},
-	"models/gemini-3.5-transcribe-live":                    {modalities: []string{"TEXT"}},
-	"models/gemini-3.1-flash-live-preview":                 {modalities: []string{"AUDIO"}, seedOnly: true, calling: onlyBlocking, signals: true, recent: true},
-	"models/gemini-2.5-flash-native-audio-preview-12-2025": {modalities: []string{"AUDIO"}},
+	"models/gemini-3.8-live":                               {modalities: speaks, thinking: thinkingRefused, proactive: true, calling: nonBlocking, noTools: not38, signals: true, recent: true},
+	"models/gemini-3.8-live-extended-thinking":             {modalities: speaks, thinking: thinkingRequired, proactive: true, calling: onlyNonBlocking, noTools: not38, signals: true, recent: true},
+	"models/gemini-3.5-transcribe-live":                    {modalities: []string{"TEXT"}, recent: true, limit: 10 * time.Minute},
+	"models/gemini-3.5-live-translate-preview":             {modalities: speaks, translates: true, recent: true},
+	"models/gemini-3.1-flash-live-preview":                 {modalities: speaks, seedOnly: true, calling: onlyBlocking, signals: true, recent: true},
+	"models/gemini-2.5-flash-native-audio-preview-12-2025": native25,
+	"models/gemini-2.5-flash-native-audio-preview-09-2025": native25,
+	"models/gemini-2.5-flash-native-audio-latest":          native25,
 }
 
 const (

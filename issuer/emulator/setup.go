@@ -23,7 +23,8 @@ type config struct {
 	window          window // of the context; one that slides lets a session last
 	thoughts        bool   // are shown
 	inputTranscript bool
-	allInput        bool // silence is input too
+	allSound        bool // silence is input too
+	allVideo        bool // and so are frames outside activity
 	transcript      bool // of the output
 	updates         bool // resumption updates are wanted
 	manual          bool // the client marks activity itself
@@ -48,7 +49,6 @@ func configure(setup tree, version string) (config, *refusal) {
 		voiceName:       generation.tree("speechConfig").tree("voiceConfig").tree("prebuiltVoiceConfig").text("voiceName"),
 		transcript:      setup.has("outputAudioTranscription"),
 		inputTranscript: setup.has("inputAudioTranscription"),
-		allInput:        input.text("turnCoverage") == "TURN_INCLUDES_ALL_INPUT",
 		updates:         setup.has("sessionResumption"),
 		manual:          input.tree("automaticActivityDetection").flag("disabled"),
 		barge:           input.text("activityHandling") != "NO_INTERRUPTION",
@@ -63,6 +63,15 @@ func configure(setup tree, version string) (config, *refusal) {
 			"bidiGenerateContent. Call ListModels to see the list of available models and their supported methods.", c.model, version))
 	}
 	c.seedOnly, c.can = can.seedOnly, can
+	switch input.text("turnCoverage") {
+	case "TURN_INCLUDES_ALL_INPUT":
+		c.allSound, c.allVideo = true, true
+	case "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO":
+		c.allVideo = true
+	case "TURN_INCLUDES_ONLY_ACTIVITY":
+	default:
+		c.allVideo = can.recent
+	}
 	var no *refusal
 	if c.tools, no = toolsOf(setup.trees("tools"), can); no != nil {
 		return c, no
@@ -84,13 +93,17 @@ func configure(setup tree, version string) (config, *refusal) {
 	}
 
 	level := generation.tree("thinkingConfig").text("thinkingLevel")
+	proactive := setup.tree("proactivity").flag("proactiveAudio")
+	expressive := can.expressive && version == "v1alpha"
 	switch {
 	case can.thinking == thinkingRequired && level == "":
 		return c, refuse(invalidArgument, "Thinking level must be specified")
 	case can.thinking == thinkingRequired && level == "MINIMAL", can.thinking == thinkingRefused && generation.has("thinkingConfig"):
 		return c, refuse(invalidArgument, "Thinking level is not supported for this model")
-	case can.proactive && setup.tree("proactivity").has("proactiveAudio") && !setup.tree("proactivity").flag("proactiveAudio"),
-		can.proactive && generation.flag("enableAffectiveDialog"),
+	case can.proactive && setup.tree("proactivity").has("proactiveAudio") && !proactive,
+		proactive && !can.proactive && !expressive,
+		generation.flag("enableAffectiveDialog") && !expressive,
+		generation.has("translationConfig") && !can.translates,
 		resumption.flag("transparent"), // Vertex only; the close code is assumed
 		slices.ContainsFunc(notLive, generation.has):
 		return c, errArgument()

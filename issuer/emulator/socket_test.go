@@ -73,6 +73,7 @@ func TestSetup(t *testing.T) {
 		return `{"setup":{"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":[` + list + `]}}}`
 	}
 	with := func(field string) string { return `{"setup":{` + audioSetup + `,` + field + `}}` }
+	on := func(model, field string) string { return `{"setup":{"model":"models/` + model + `",` + field + `}}` }
 	for _, tt := range []struct {
 		sentence string
 		messages []string
@@ -103,6 +104,19 @@ func TestSetup(t *testing.T) {
 		{"5.1: extended thinking wants a level", []string{`{"setup":{"model":"models/gemini-3.8-live-extended-thinking"}}`}, 1007, "Thinking level must be specified"},
 		{"7: and takes one", []string{`{"setup":{"model":"models/gemini-3.8-live-extended-thinking","generationConfig":{"thinkingConfig":{"thinkingLevel":"LOW"}}}}`}, 0, ""},
 		{"7: proactive audio cannot be turned off on 3.8", []string{with(`"proactivity":{"proactiveAudio":false}`)}, 1007, argument},
+		{"7: affective dialog is gone on 3.8", []string{on("gemini-3.8-live", `"generationConfig":{"enableAffectiveDialog":true}`)}, 1007, argument},
+		{"7: extended thinking is not MINIMAL", []string{on("gemini-3.8-live-extended-thinking", `"generationConfig":{"thinkingConfig":{"thinkingLevel":"MINIMAL"}}`)}, 1007, "Thinking level is not supported for this model"},
+		{"7: affective dialog on 2.5", []string{on("gemini-2.5-flash-native-audio-preview-09-2025", `"generationConfig":{"enableAffectiveDialog":true},"proactivity":{"proactiveAudio":true}`)}, 0, ""},
+		{"7: and its newest name", []string{on("gemini-2.5-flash-native-audio-latest", `"proactivity":{"proactiveAudio":false}`)}, 0, ""},
+		{"7: nothing of it on 3.1", []string{on("gemini-3.1-flash-live-preview", `"proactivity":{"proactiveAudio":true}`)}, 1007, argument},
+		{"7: thinking on 3.1", []string{on("gemini-3.1-flash-live-preview", `"generationConfig":{"thinkingConfig":{"thinkingLevel":"MINIMAL"}}`)}, 0, ""},
+		{"7: a translator", []string{on("gemini-3.5-live-translate-preview", `"generationConfig":{"translationConfig":{"targetLanguageCode":"de"}}`)}, 0, ""},
+		{"7: which others are not", []string{on("gemini-3.8-live", `"generationConfig":{"translationConfig":{"targetLanguageCode":"de"}}`)}, 1007, argument},
+		{"7: the transcriber does not speak", []string{on("gemini-3.5-transcribe-live", `"generationConfig":{"responseModalities":["AUDIO"]}`)}, 1007, "The requested combination of response modalities (AUDIO) is not supported by the model"},
+		{"7: a model that was withdrawn", []string{on("gemini-live-2.5-flash-preview", `"generationConfig":{}`)}, 1008, "models/gemini-live-2.5-flash-preview is not found"},
+		{"7: and an older one", []string{on("gemini-2.0-flash-live-001", `"generationConfig":{}`)}, 1008, "models/gemini-2.0-flash-live-001 is not found"},
+		{"7: a model of Vertex", []string{on("gemini-live-2.5-flash-native-audio", `"generationConfig":{}`)}, 1008, "models/gemini-live-2.5-flash-native-audio is not found"},
+		{"3.2: a window's target is smaller than its trigger", []string{with(`"contextWindowCompression":{"triggerTokens":100,"slidingWindow":{"targetTokens":100}}`)}, 1007, argument},
 		{"3.3.1: stop sequences are not for Live", []string{`{"setup":{"model":"models/gemini-3.8-live","generationConfig":{"stopSequences":["x"]}}}`}, 1007, argument},
 	} {
 		t.Run(tt.sentence, func(t *testing.T) {
@@ -117,6 +131,16 @@ func TestSetup(t *testing.T) {
 					t.Errorf("got %s", got)
 				}
 			})
+		})
+	}
+}
+
+func TestAffectiveDialogNeedsV1Alpha(t *testing.T) {
+	for _, field := range []string{`"generationConfig":{"enableAffectiveDialog":true}`, `"proactivity":{"proactiveAudio":true}`} {
+		bubble(t, new(Server), func(t *testing.T, b *bench) {
+			c := b.dial(t, strings.Replace(socketPath, "v1alpha", "v1beta", 1)+"?key="+testKey)
+			c.send(t, `{"setup":{"model":"models/gemini-2.5-flash-native-audio-preview-12-2025",`+field+`}}`)
+			c.wantClosed(t, 1007, "Request contains an invalid argument.")
 		})
 	}
 }

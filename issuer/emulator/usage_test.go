@@ -62,6 +62,38 @@ func TestUsage(t *testing.T) {
 			}
 		})
 	})
+	t.Run("3.3.3: frames without activity count on newer models, or if asked for", func(t *testing.T) {
+		const old, recent = `"model":"models/gemini-2.5-flash-native-audio-latest"`, `"model":"models/gemini-3.8-live"`
+		for _, tt := range []struct {
+			setup string
+			want  bool
+		}{
+			{recent, true},
+			{recent + `,"realtimeInputConfig":{"turnCoverage":"TURN_INCLUDES_ONLY_ACTIVITY"}`, false},
+			{old, false},
+			{old + `,"realtimeInputConfig":{"turnCoverage":"TURN_INCLUDES_ALL_INPUT"}`, true},
+			{old + `,"realtimeInputConfig":{"turnCoverage":"TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"}`, true},
+		} {
+			bubble(t, new(Server), func(t *testing.T, b *bench) {
+				c := b.openKey(t, tt.setup)
+				c.send(t, `{"realtimeInput":{"video":{"mimeType":"image/jpeg","data":"AAAA"}}}`)
+				if got := last(c.ask(t, "empty turn", false)); strings.Contains(got, `"VIDEO"`) != tt.want {
+					t.Errorf("%s: %s", tt.setup, got)
+				}
+			})
+		}
+	})
+	t.Run("and with activity on all", func(t *testing.T) {
+		bubble(t, new(Server), func(t *testing.T, b *bench) {
+			c := b.openKey(t, `"model":"models/gemini-2.5-flash-native-audio-latest","realtimeInputConfig":{"automaticActivityDetection":{"disabled":true}}`)
+			c.send(t, `{"realtimeInput":{"activityStart":{}}}`)
+			c.send(t, `{"realtimeInput":{"video":{"mimeType":"image/jpeg","data":"AAAA"}}}`)
+			c.send(t, `{"realtimeInput":{"text":"empty turn","activityEnd":{}}}`)
+			if got := last(c.turn(t, false)); !strings.Contains(got, `"VIDEO"`) {
+				t.Errorf("got %s", got)
+			}
+		})
+	})
 	prompt := func(t *testing.T, c *client, updates bool) int {
 		t.Helper()
 		var m struct {
