@@ -2,8 +2,6 @@
 // shows was sent by somebody: it sets text, never markup.
 
 const second = 1000;
-const minute = 60 * second;
-const hour = 60 * minute;
 
 const maxEntries = 4096; // as many as the journal keeps
 const maxRows = 500; // of frames, twice as many while somebody reads old ones
@@ -84,6 +82,7 @@ function tell(text, bad = false) {
 async function act(button, does) {
   if (button.ariaBusy === "true") return;
   button.ariaBusy = "true";
+  say($("outcome"), ""); // the same outcome is news again
   try {
     tell(await does());
   } catch (e) {
@@ -340,7 +339,7 @@ function sound({ kind, message }) {
 const picked = (e) => (!only.session.value || e.session === only.session.value) && (!only.kind.value || labels(e).includes(only.kind.value));
 const wanted = (e) => picked(e) && !(only.audio.checked && sound(e));
 
-/** add appends rows. Who has scrolled away or opened a message stays where he is. */
+/** add appends rows. For whoever has scrolled away or opened a message, nothing moves. */
 function add(news) {
   const rows = news.filter(wanted).slice(-maxRows).map(row);
   roll.append(...rows);
@@ -378,7 +377,7 @@ function gist({ kind, message, lost }) {
   if (kind === "gap") return ["", `${count(lost, "entry", "entries")} not kept`];
   const event = kind === "recv" || kind === "send" ? "" : kind;
   if (message === undefined) return [event || kind, event ? "" : "too large to keep"];
-  if (message.code !== undefined) return [event, `${message.code} ${message.reason ?? ""}`];
+  if (event && message.code) return [event, `${message.code} ${message.reason ?? ""}`];
   const branches = Object.entries(message).map(([name, v]) => descend(name, v));
   const names = event || branches.map(([name]) => name).join(" + ") || "{}";
   const words = texts(message).join("");
@@ -595,7 +594,7 @@ async function begin() {
   try {
     const [{ kinds }, { help }] = await Promise.all([call("faults"), call("help")]);
     offerFaults(kinds);
-    $("help").replaceChildren(...help.map(({ say, does }) => make("li", {}, make("q", { textContent: say }), ` ${does}`)));
+    $("help").replaceChildren(...help.map(({ say, does }) => make("li", {}, make("q", { textContent: say }), `: ${does}`)));
     await refresh();
     tally();
   } catch (e) {
