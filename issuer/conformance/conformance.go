@@ -210,7 +210,7 @@ func (f Fact) run(ctx context.Context, target Target) (r Result) {
 		return r
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	p := &probe{ctx: ctx, target: target, answers: map[string]string{}}
+	p := &probe{ctx: ctx, target: target, alone: f.alone, answers: map[string]string{}}
 	defer func() {
 		ended := recover()
 		cancel()

@@ -30,7 +30,7 @@ func start(t *testing.T, s *emulator.Server) Target {
 	})
 	return Target{
 		BaseURL: ts.URL, Key: "emulator-conformance", OtherKey: "emulator-other", Control: ts.URL + "/__emulator/",
-		Client: ts.Client(), Paid: true, Parallel: 32,
+		Client: ts.Client(), Paid: true, Parallel: 16,
 	}
 }
 

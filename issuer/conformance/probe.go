@@ -23,10 +23,14 @@ const (
 	// idle is longer than the fastest updates that were seen.
 	idle = 1500 * time.Millisecond
 
-	// soon is how far ahead times are set that a check waits for. The service's
-	// time is known to the second, so it leaves at least three for what must be done
-	// before.
+	// soon is how far ahead times are set that a check waits for where the clock
+	// cannot be moved. The service's time is known to the second, so it leaves at
+	// least three for what must be done before.
 	soon = 4 * time.Second
+
+	// later is how far ahead they are set where it can: so far that it does not
+	// matter how busy the machine is.
+	later = 10 * time.Minute
 
 	// Waits up to short are waited for, up to long if slow checks are asked for.
 	// Beyond that only a clock that can be moved helps.
@@ -42,6 +46,7 @@ type object = map[string]any
 type probe struct {
 	ctx     context.Context
 	target  Target
+	alone   bool // it may move the service's clock
 	remark  string
 	answers map[string]string
 	sockets []*socket
@@ -183,13 +188,21 @@ func (p *probe) sleep(d time.Duration) {
 	}
 }
 
+// ahead is how far ahead a check sets times that it lets pass.
+func (p *probe) ahead() time.Duration {
+	if p.moveClock(time.Millisecond) {
+		return later
+	}
+	return soon
+}
+
 // elapse lets time pass at the service: by its clock if that can be moved, by
 // waiting if that is short or was asked for. It reports whether it could.
 func (p *probe) elapse(d time.Duration) bool {
 	switch {
+	case p.moveClock(d):
 	case d <= short:
 		p.sleep(d)
-	case p.moveClock(d):
 	case p.target.Slow && d <= long:
 		p.sleep(d)
 	default:
@@ -198,8 +211,12 @@ func (p *probe) elapse(d time.Duration) bool {
 	return true
 }
 
-// moveClock reports whether the service has a clock that moves.
+// moveClock reports whether the service has a clock that moves, and that this
+// check may move, since no other runs meanwhile.
 func (p *probe) moveClock(d time.Duration) bool {
+	if !p.alone || p.target.Control == "" {
+		return false
+	}
 	p.sleep(quiet) // what was sent must be there before, a close above all
 	return p.control("clock", object{"advance": d.String()})
 }
