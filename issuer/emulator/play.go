@@ -95,7 +95,7 @@ func (w *world) install(s *Scenario) {
 	var p *play
 	if s != nil {
 		p = &play{Scenario: s, world: w}
-		p.alone()
+		p.instant()
 	}
 	if old := w.play.Swap(p); old != nil {
 		old.freeze()
@@ -127,9 +127,8 @@ func (p *play) offer(c *conversation, e event) (taken bool, wrong string) {
 	}
 	switch {
 	case met:
-		if p.due = true; len(p.steps[p.step].do) == 0 && p.steps[p.step].after == 0 {
-			p.advance() // one message can be more than one event
-		}
+		p.due = true
+		p.instant()                   // one message can be more than one event
 		return e.kind != streamed, "" // the sound itself is for the model to hear
 	case first, quiet[e.kind], !p.strict:
 		return false, ""
@@ -165,6 +164,7 @@ func (p *play) next() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.advance()
+	p.instant()
 }
 
 // fail notes what a step could not do. wrong says why the connection must end,
@@ -198,7 +198,7 @@ func (p *play) leave(c *conversation) {
 	if c.end.byClient && p.awaits() && p.steps[p.step].expect.fits(event{kind: left}) {
 		p.due = true
 	}
-	p.alone()
+	p.instant()
 }
 
 // noticeMint tells the scenario of a mint before it is answered. What the
@@ -213,7 +213,6 @@ func (w *world) noticeMint(ctx context.Context) {
 	}
 	p.mu.Lock()
 	on := p.on
-	p.alone()
 	p.mu.Unlock()
 	if on != nil {
 		on.command(ctx, (*conversation).idle)
@@ -295,11 +294,12 @@ func (p *play) ready() bool {
 
 func (p *play) advance() { p.step, p.due, p.acting = p.step+1, false, false }
 
-// alone does the steps that need no connection, while there is none.
-func (p *play) alone() {
-	for p.on == nil && p.ready() {
+// instant does the steps that need no connection. Where there is one, it waits
+// for them.
+func (p *play) instant() {
+	for p.ready() && !p.acting {
 		s := p.steps[p.step]
-		if slices.ContainsFunc(s.do, func(a action) bool { return a.mint == nil }) {
+		if slices.ContainsFunc(s.do, func(a action) bool { return a.mint == nil }) || s.after > 0 && p.on != nil {
 			return
 		}
 		for _, a := range s.do {

@@ -401,6 +401,8 @@ steps:
   - expect: connect
   - expect: mint
     do: [fault: {kind: mint-error}, send: {a: 1}]
+  - after: 1m
+    do: [fault: {kind: mint-error, status: 500}]
 `, func(t *testing.T, b *bench) {
 			try := func(want int) {
 				t.Helper()
@@ -415,7 +417,9 @@ steps:
 			try(503)
 			c.wantNext(t, `{"a":1}`)
 			try(200)
+			time.Sleep(time.Minute)
 			b.wantPassed(t)
+			try(500)
 		}},
 		{"for one connection; others have the model", `
 steps:

@@ -222,6 +222,9 @@ func (s *scenarioStep) UnmarshalYAML(node ast.Node) error {
 			return wrongAt(node, "after is a duration, such as 300ms or 1m30s")
 		}
 	}
+	if s.after > 0 && len(s.do) == 0 {
+		return wrongAt(node, "after is the time before do: write do, or leave after out")
+	}
 	if s.expect == nil && len(s.do) == 0 {
 		return wrongAt(node, "a step has expect, do, or both")
 	}

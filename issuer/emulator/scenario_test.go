@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -21,7 +22,8 @@ func TestABadScenarioIsRefused(t *testing.T) {
 		{"a key twice", "steps:\n  - expect: connect\n    expect: resume\n", "line 3: mapping key \"expect\" already defined"},
 		{"two documents", "steps: [{expect: connect}]\n---\nsteps: []\n", "write one document"},
 		{"an empty step", "steps:\n  - expect: connect\n  -\n", "step 2 is empty: write expect, do, or both"},
-		{"a step of nothing", "steps:\n  - after: 2s\n", "line 2: a step has expect, do, or both"},
+		{"a step of nothing", "steps:\n  - {}\n", "line 2: a step has expect, do, or both"},
+		{"time for nothing", "steps:\n  - expect: text\n    after: 2s\n", "line 2: after is the time before do"},
 		{"no duration", "steps:\n  - expect: connect\n    after: soon\n", "line 2: after is a duration, such as 300ms or 1m30s"},
 		{"a negative one", "steps: [{expect: connect, after: -1s}]", "line 1: after is a duration"},
 		{"an unknown event", "steps:\n  - expect: hello\n", "line 2: expect is one of connect resume text speech audio toolResponse mint close, {text: …}"},
@@ -85,6 +87,7 @@ func TestTheDocumentedScenarioIsPlayed(t *testing.T) {
 		}
 		c.say(t, "how is the weather")
 		call := c.calls(t)
+		synctest.Wait()
 		var verdict, page any
 		_, _, text := b.do(t, "GET", "/__emulator/scenario", "")
 		if json.Unmarshal([]byte(text), &verdict) != nil || json.Unmarshal([]byte(documented(t, "scenarios.md", "json", "{")), &page) != nil || !reflect.DeepEqual(verdict, page) {
