@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http/httptest"
 	"reflect"
@@ -109,6 +110,52 @@ func FuzzMint(f *testing.F) {
 			}
 		})
 	})
+}
+
+// FuzzJSON compares our reading of JSON with encoding/json's.
+func FuzzJSON(f *testing.F) {
+	for _, text := range []string{
+		`{}`, `[]`, ` null `, `true`, `tru`, `truee`, `"a\u00e9\n\/"`, `"\ud83d\ude00 \ud800"`, `"\x"`, `"`, `"\`, "\"\t\"", "\"\x7f\"", `-0.5e+10`, `01`, `-`, `1.`, `.5`, `1e`, `+1`, `1-1`, `Infinity`,
+		`{"a":[1,{"b":null}],"a":{"c":2}}`, `{"a":1,}`, `[1,]`, `[,1]`, `{"a" : 1 , "b":[ ] }`, `{"a"}`, `{a:1}`, `{"a":1 "b":2}`, `[1 2]`, `{} {}`, `[}`, "\ufeff{}", "", "\v1", "[1]\x00",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, no := decodeJSON(data)
+		dec := json.NewDecoder(bytes.NewReader(data))
+		dec.UseNumber()
+		var want any
+		err := dec.Decode(&want)
+		if err == nil && dec.Decode(new(any)) != io.EOF {
+			err = errors.New("there is more")
+		}
+		if no != nil && (strings.Contains(no.message, "Message too") || !utf8.Valid(data)) {
+			return // encoding/json knows no such limits, and mends UTF-8
+		}
+		if (no == nil) != (err == nil) {
+			t.Fatalf("refused: %v, by encoding/json: %v", no, err)
+		}
+		if no == nil && !reflect.DeepEqual(got, trees(want)) {
+			t.Errorf("%#v, by encoding/json %#v", got, want)
+		}
+	})
+}
+
+// trees makes trees of the maps in v.
+func trees(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := tree{}
+		for name, sub := range v {
+			out[name] = trees(sub)
+		}
+		return out
+	case []any:
+		for i := range v {
+			v[i] = trees(v[i])
+		}
+	}
+	return v
 }
 
 // specimen has every field of a message. mark is in all of its texts.
@@ -356,7 +403,11 @@ func wantConversation(t *testing.T, c *client) (handle string) {
 		if f.kind != websocket.MessageBinary || encodingJSON(t, decoded(t, f.data)) != string(f.data) {
 			t.Errorf("%v %q", f.kind, f.data)
 		}
-		m := plain(map[string]any(decoded(t, f.data))).(tree)
+		v, no := decodeJSON(f.data)
+		if no != nil {
+			t.Fatalf("%s: %q", no.message, f.data)
+		}
+		m := v.(tree)
 		content, update := m.tree("serverContent"), m.tree("sessionResumptionUpdate")
 		switch {
 		case content.flag("interrupted") && interrupted, content.flag("generationComplete") && (generated || interrupted), content.has("modelTurn") && interrupted:

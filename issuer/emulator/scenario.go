@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -163,12 +162,11 @@ func readTree(node ast.Node, what string) (tree, error) {
 	if err != nil || unfit != nil {
 		return nil, wrongAt(node, "%s is what JSON can hold", what)
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil {
-		return nil, wrongAt(node, "%s is what JSON can hold", what)
+	message, no := decodeJSON(raw)
+	if no != nil {
+		return nil, wrongAt(node, "%s: %s", what, no.message)
 	}
-	t, ok := plain(v).(tree)
+	t, ok := message.(tree)
 	if !ok {
 		return nil, wrongAt(node, "%s is an object, such as {serverContent: {turnComplete: true}}", what)
 	}
@@ -359,11 +357,8 @@ func (a *action) suffers(node ast.Node) error {
 // asJSON is a client message as JSON would have it.
 func asJSON(message tree) any {
 	raw, _ := json.Marshal(message)
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var v any
-	_ = dec.Decode(&v)
-	return plain(v)
+	v, _ := decodeJSON(raw)
+	return v
 }
 
 // includes reports whether v has all that part has.

@@ -1,11 +1,9 @@
 package emulator
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
@@ -394,40 +392,22 @@ func sizeOf(v any) (n int) {
 	return n
 }
 
-// What one message may cost. Decoded, small values take up to a hundred times
-// the memory of their text, so they are counted before.
+// What an error tells.
 const (
-	maxNesting    = 100    // levels of objects and lists; proto3's own default
-	maxMembers    = 50_000 // values in all
-	maxViolations = 100    // that are reported; the service tells all (observed)
-	maxNamed      = 200    // bytes of an unknown name or a map's key in an error
+	maxViolations = 100 // things; the service tells all (observed)
+	maxNamed      = 200 // bytes of an unknown name or of a map's key
 )
 
 // read decodes data as m. at is the path that errors name for the whole
 // message, "" for none.
 func (m *message) read(data []byte, at string) (tree, *refusal) {
-	const invalid = "Invalid JSON payload received. "
-	if !utf8.Valid(data) {
-		return nil, refuse(invalidArgument, invalid+"Invalid UTF-8.")
+	v, no := decodeJSON(data)
+	if no != nil {
+		return nil, no
 	}
-	switch levels, members := extent(data); {
-	case levels > maxNesting:
-		return nil, refuse(invalidArgument, fmt.Sprintf(invalid+"Message too deep: it may have %d levels.", maxNesting))
-	case members > maxMembers:
-		return nil, refuse(invalidArgument, fmt.Sprintf(invalid+"Message too large: it may have %d values.", maxMembers))
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return nil, refuse(invalidArgument, invalid+"Unexpected token.")
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, refuse(invalidArgument, invalid+"Expected end of string.")
-	}
-	object, ok := v.(map[string]any)
+	object, ok := v.(tree)
 	if !ok {
-		return nil, refuse(invalidArgument, invalid+"Expected an object.")
+		return nil, refuse(invalidArgument, invalidJSON+"Expected an object.")
 	}
 	var r reader
 	if at != "" {
@@ -435,30 +415,6 @@ func (m *message) read(data []byte, at string) (tree, *refusal) {
 	}
 	out := r.message(m, object)
 	return out, r.refusal()
-}
-
-// extent is how many levels and values JSON text has, or more. Of what is no
-// JSON it says something.
-func extent(data []byte) (levels, members int) {
-	open, quoted := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case c == '"':
-			quoted = !quoted
-		case quoted && c == '\\':
-			i++
-		case quoted:
-		case c == '{' || c == '[':
-			open++
-			levels = max(levels, open)
-			members++
-		case c == '}' || c == ']':
-			open--
-		case c == ',':
-			members++
-		}
-	}
-	return levels, members
 }
 
 // reader collects what is wrong, because the service reports all of it at once.
@@ -524,7 +480,7 @@ func (r *reader) unknown(name string) {
 		place = " at '" + at + "'"
 	}
 	r.violations = append(r.violations, violation{at,
-		fmt.Sprintf("Invalid JSON payload received. Unknown name %q%s: Cannot find field.", cut(name, maxNamed), place)})
+		fmt.Sprintf(invalidJSON+"Unknown name %q%s: Cannot find field.", cut(name, maxNamed), place)})
 }
 
 func (r *reader) invalid(kind string, v any) {
@@ -543,7 +499,7 @@ func (r *reader) invalid(kind string, v any) {
 func (r *reader) enter(s segment) { r.path = append(r.path, s) }
 func (r *reader) leave()          { r.path = r.path[:len(r.path)-1] }
 
-func (r *reader) message(m *message, object map[string]any) tree {
+func (r *reader) message(m *message, object tree) tree {
 	out := make(tree, len(object))
 	// Sorted, so that several errors come in the same order each time.
 	for _, name := range slices.Sorted(maps.Keys(object)) {
@@ -581,7 +537,7 @@ func (r *reader) field(f *field, v any) any {
 		}
 		return out
 	case f.mapped:
-		object, ok := v.(map[string]any)
+		object, ok := v.(tree)
 		if !ok {
 			r.invalid("map", v)
 			return nil
@@ -600,7 +556,7 @@ func (r *reader) field(f *field, v any) any {
 // value reads one value, nil if it is wrong.
 func (r *reader) value(f *field, v any) any {
 	if f.of != nil {
-		if object, ok := v.(map[string]any); ok {
+		if object, ok := v.(tree); ok {
 			return r.message(f.of, object)
 		}
 	} else if out := f.scalar(v); out != nil {
@@ -664,32 +620,13 @@ func (f *field) scalar(v any) any {
 			return f.values[n-1]
 		}
 	case "object":
-		if object, ok := v.(map[string]any); ok {
-			return plain(object)
+		if object, ok := v.(tree); ok {
+			return object
 		}
 	case "any":
-		return plain(v)
+		return v
 	}
 	return nil
-}
-
-// plain turns decoded JSON of unknown shape into a tree.
-func plain(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(tree, len(v))
-		for name, sub := range v {
-			out[name] = plain(sub)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, sub := range v {
-			out[i] = plain(sub)
-		}
-		return out
-	}
-	return v
 }
 
 func integer(v any) (int64, bool) {
