@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -47,21 +46,27 @@ func (s soak) summary(text string) string {
 
 // find lists the fuzz targets and then the packages with property tests.
 func find(ctx context.Context, dir string, lasts time.Duration) (soaks []soak, err error) {
-	text, err := soak{args: []string{"test", "-vet=off", "-json", "-list=^Fuzz", "./..."}}.run(ctx, dir)
+	text, err := soak{args: []string{"test", "-vet=off", "-list=^Fuzz", "./..."}}.run(ctx, dir)
 	if err != nil {
 		return nil, fmt.Errorf("list the fuzz targets: %w\n%s", err, text)
 	}
+	var targets []string
 	for line := range strings.Lines(text) {
-		var e struct{ Action, Package, Output string }
-		if json.Unmarshal([]byte(line), &e) != nil || e.Action != "output" || !strings.HasPrefix(e.Output, "Fuzz") {
-			continue
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0:
+		case strings.HasPrefix(line, "Fuzz"):
+			targets = append(targets, words[0])
+		case words[0] == "ok": // of the package that has those targets
+			for _, target := range targets {
+				soaks = append(soaks, soak{short(words[1]) + " " + target, []string{
+					"test", "-vet=off", "-run=^$", "-fuzz=^" + target + "$", "-fuzztime=" + lasts.String(),
+					"-fuzzminimizetime=5s", // else a target whose coverage varies spends most of its time on that
+					words[1],
+				}})
+			}
+			targets = nil
 		}
-		target := strings.TrimSpace(e.Output)
-		soaks = append(soaks, soak{short(e.Package) + " " + target, []string{
-			"test", "-vet=off", "-run=^$", "-fuzz=^" + target + "$", "-fuzztime=" + lasts.String(),
-			"-fuzzminimizetime=5s", // else a target whose coverage varies spends most of its time on that
-			e.Package,
-		}})
 	}
 
 	const imports = `{{.ImportPath}}{{range .TestImports}} {{.}}{{end}}{{range .XTestImports}} {{.}}{{end}}`
