@@ -3,11 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/livevalet/livevalet/scripts/child"
 )
@@ -18,6 +18,7 @@ const checks = 10_000
 // soak is a go test that takes long.
 type soak struct {
 	name string
+	fuzz bool
 	args []string // of go
 }
 
@@ -34,18 +35,23 @@ func (s soak) run(ctx context.Context, dir string) (string, error) {
 
 var executions = regexp.MustCompile(`execs: (\d+) .*\(total: (\d+)\)`)
 
-// summary is what is worth a line of a run in which nothing was found.
-func (s soak) summary(text string) string {
+// summary is what is worth a line of a run in which nothing was found. A fuzz
+// target that was not executed, which go test calls ok as well, is an error.
+func (s soak) summary(text string) (string, error) {
+	if !s.fuzz {
+		return "ok", nil
+	}
 	all := executions.FindAllStringSubmatch(text, -1)
 	if all == nil {
-		return "ok"
+		return "", errors.New("it was never executed: give it more time")
 	}
 	last := all[len(all)-1]
-	return fmt.Sprintf("ok, %s executions, %s inputs that differ", last[1], last[2])
+	return fmt.Sprintf("ok, %s executions, %s inputs that differ", last[1], last[2]), nil
 }
 
-// find lists the fuzz targets and then the packages with property tests.
-func find(ctx context.Context, dir string, lasts time.Duration) (soaks []soak, err error) {
+// find lists the fuzz targets, each to run for a time ("1m") or a number of
+// executions ("100x"), and then the packages with property tests.
+func find(ctx context.Context, dir, lasts string) (soaks []soak, err error) {
 	text, err := soak{args: []string{"test", "-vet=off", "-list=^Fuzz", "./..."}}.run(ctx, dir)
 	if err != nil {
 		return nil, fmt.Errorf("list the fuzz targets: %w\n%s", err, text)
@@ -59,8 +65,8 @@ func find(ctx context.Context, dir string, lasts time.Duration) (soaks []soak, e
 			targets = append(targets, words[0])
 		case words[0] == "ok": // of the package that has those targets
 			for _, target := range targets {
-				soaks = append(soaks, soak{short(words[1]) + " " + target, []string{
-					"test", "-vet=off", "-run=^$", "-fuzz=^" + target + "$", "-fuzztime=" + lasts.String(),
+				soaks = append(soaks, soak{short(words[1]) + " " + target, true, []string{
+					"test", "-vet=off", "-run=^$", "-fuzz=^" + target + "$", "-fuzztime=" + lasts,
 					"-fuzzminimizetime=5s", // else a target whose coverage varies spends most of its time on that
 					words[1],
 				}})
@@ -76,7 +82,7 @@ func find(ctx context.Context, dir string, lasts time.Duration) (soaks []soak, e
 	}
 	for line := range strings.Lines(text) {
 		if words := strings.Fields(line); slices.Contains(words[1:], "pgregory.net/rapid") {
-			soaks = append(soaks, soak{short(words[0]) + " properties", []string{
+			soaks = append(soaks, soak{short(words[0]) + " properties", false, []string{
 				"test", "-vet=off", "-count=1", "-timeout=30m", words[0], fmt.Sprintf("-rapid.checks=%d", checks),
 			}})
 		}

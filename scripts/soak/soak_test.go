@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 )
@@ -40,7 +39,7 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	failed, err := run(t.Context(), dir, time.Second, regexp.MustCompile(""), &out)
+	failed, err := run(t.Context(), dir, "1000x", regexp.MustCompile(""), &out)
 	if err != nil || failed != 2 {
 		t.Errorf("%d failed, %v", failed, err)
 	}
@@ -68,7 +67,7 @@ func TestATreeThatDoesNotBuildIsAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := run(t.Context(), dir, time.Second, regexp.MustCompile(""), new(strings.Builder)); err == nil || !strings.Contains(err.Error(), "undefined: testing") {
+	if _, err := run(t.Context(), dir, "1000x", regexp.MustCompile(""), new(strings.Builder)); err == nil || !strings.Contains(err.Error(), "undefined: testing") {
 		t.Errorf("got %v", err)
 	}
 }
