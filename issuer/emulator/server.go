@@ -110,6 +110,10 @@ func (s *Server) options() options {
 	if final.Code == 0 {
 		final = CloseFrame{1011, "Deadline expired before operation could complete."}
 	}
+	switches := s.Switches
+	if switches.UpdateEvery > 0 {
+		switches.UpdateEvery = max(switches.UpdateEvery, MinUpdateEvery)
+	}
 	return options{
 		Seed:               s.Seed,
 		Rude:               s.Rude,
@@ -117,7 +121,7 @@ func (s *Server) options() options {
 		GoAwayLead:         cmp.Or(s.GoAwayLead, 50*time.Second),
 		FinalClose:         final,
 		HandleLifetime:     cmp.Or(s.HandleLifetime, 2*time.Hour),
-		Switches:           s.Switches,
+		Switches:           switches,
 	}
 }
 

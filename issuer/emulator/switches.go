@@ -44,7 +44,8 @@ type Switches struct {
 	UnaskedUpdates bool
 
 	// UpdateEvery sends a handle as often as this between the turns, beside the
-	// one after each turn. Zero, or less, does not (U9).
+	// one after each turn, and never more often than [MinUpdateEvery]. Zero, or
+	// less, does not (U9).
 	UpdateEvery time.Duration
 
 	// KeyOnConstrained accepts an API key on the method for tokens (U11).
@@ -67,6 +68,11 @@ type Switches struct {
 	// UnknownHandle is how a handle that does not exist is refused (U17).
 	UnknownHandle UnknownHandle
 }
+
+// MinUpdateEvery is the least that UpdateEvery can be; less counts as this. A
+// conversation that gives handles all the time has none for its client, and
+// [Server.Advance] goes from one to the next.
+const MinUpdateEvery = 100 * time.Millisecond
 
 // UnknownHandle is a way to refuse a handle.
 type UnknownHandle string

@@ -242,3 +242,19 @@ func TestSwitches(t *testing.T) {
 		}
 	}
 }
+
+func TestUpdatesLeaveRoomForTheRest(t *testing.T) {
+	bubble(t, &Server{Switches: Switches{UpdateEvery: 1}}, func(t *testing.T, b *bench) {
+		c := b.openKey(t, textSetup+`,"sessionResumption":{}`)
+		if between := -c.next(t).at.Sub(c.next(t).at); between != MinUpdateEvery {
+			t.Fatalf("a handle came %v after the other", between)
+		}
+		if err := b.server.Advance(time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := len(c.frames); n != int(time.Minute/MinUpdateEvery) {
+			t.Errorf("%d handles came in a minute", n)
+		}
+	})
+}
