@@ -59,12 +59,16 @@ func (s *Server) open(name string) (*world, error) {
 }
 
 // ofKey gives the namespace of an API key: emulator-name belongs to name once a
-// control call has named it.
+// control call has named it, and so do the keys of other projects there,
+// emulator-name.other.
 func (s *Server) ofKey(key string) *world {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if name, ok := strings.CutPrefix(key, "emulator-"); ok && s.namespaces[name] != nil {
-		return s.namespaces[name].world
+	if name, ok := strings.CutPrefix(key, "emulator-"); ok {
+		name, _, _ = strings.Cut(name, ".")
+		if n := s.namespaces[name]; n != nil {
+			return n.world
+		}
 	}
 	return s.namespaceLocked("").world
 }

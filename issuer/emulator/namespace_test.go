@@ -34,9 +34,10 @@ func TestNamespacesAreWorldsApart(t *testing.T) {
 		a := b.open(t, tokenPath+mint("emulator-a"), resumable)
 		other := b.open(t, tokenPath+mint("emulator-b"), resumable)
 		byKey := b.open(t, socketPath+"?key=emulator-a", resumable)
+		mint("emulator-a.other")
 		shared := b.open(t, tokenPath+mint("emulator-c"), resumable) // nobody named c
 
-		for ns, want := range map[string]int{"?ns=a": 1, "?ns=b": 1, "": 1} {
+		for ns, want := range map[string]int{"?ns=a": 2, "?ns=b": 1, "": 1} {
 			if got := len(call("GET", "tokens"+ns, "")["tokens"].([]any)); got != want {
 				t.Errorf("there are %d tokens in %q", got, ns)
 			}
@@ -70,6 +71,9 @@ func TestNamespacesAreWorldsApart(t *testing.T) {
 			if kind := e.(map[string]any)["kind"]; kind == "close" {
 				t.Error("the journal tells of another's sockets")
 			}
+		}
+		if got := b.outcome(t, socketPath+"?key=emulator-b.other", with); got != "1008 BidiGenerateContent session not found" {
+			t.Errorf("another project's handle gives %s", got)
 		}
 		call("POST", "reset?ns=b", "")
 		other.wantClosed(t, 1006, "")
