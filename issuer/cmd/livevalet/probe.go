@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -15,8 +17,15 @@ import (
 	"github.com/livevalet/livevalet/wasm/live"
 )
 
-// probeKey is what probe shows a service when there is no key.
-const probeKey = "emulator-probe"
+const (
+	// probeNamespace is where an emulator is probed: what checks do to clock and
+	// connections nobody else may feel. One name serves every probe, since an
+	// emulator bounds its namespaces and keeps them.
+	probeNamespace = "livevalet-probe"
+
+	// probeKey is what probe shows a service when there is no key.
+	probeKey = "emulator-" + probeNamespace
+)
 
 type probeCommand struct {
 	Slow       bool          `help:"Also run what takes minutes."`
@@ -50,16 +59,51 @@ func (c *probeCommand) Run(ctx context.Context, p *program) error {
 		BaseURL: cmp.Or(c.BaseURL, upstream.Google), Key: key.Reveal(), Client: client,
 		Model: qualified(c.Model), OtherModel: qualified(c.OtherModel), Connection: c.Connection, Paid: c.Paid, Slow: c.Slow,
 	}
-	if !upstream.Real(key) {
-		target.OtherKey = key.Reveal() + "-other"
-		target.Control = strings.TrimRight(target.BaseURL, "/") + "/__emulator/"
-		target.Paid, target.Parallel = true, 16
-	}
 	announce(p.log, key, from, target.BaseURL)
 	if err := conformance.Reach(ctx, target); err != nil {
 		return fmt.Errorf("%w\nstart an emulator with `livevalet emulate`, or name another service with --base-url", err)
 	}
+	if !upstream.Real(key) {
+		target.Paid, target.Parallel = true, 16
+		if err := keepApart(ctx, &target); err != nil {
+			return err
+		}
+	}
 	return report(p.stdout, conformance.Check(ctx, target, conformance.Facts()))
+}
+
+// keepApart lets the checks of an emulator run in an empty namespace, with keys of
+// that namespace. A service without namespaces is asked with the key there is,
+// and has no clock to move.
+func keepApart(ctx context.Context, target *conformance.Target) error {
+	control, err := url.Parse(target.BaseURL)
+	if err != nil {
+		return errors.New("the base URL is not a URL")
+	}
+	control = control.JoinPath("__emulator/")
+	control.RawQuery = url.Values{"ns": {probeNamespace}}.Encode()
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, control.JoinPath("reset").String(), nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	res, err := target.Client.Do(r)
+	if err != nil {
+		return fmt.Errorf("open a namespace for the checks: %w", err)
+	}
+	defer res.Body.Close()
+	switch res.StatusCode {
+	case http.StatusOK:
+		target.Key, target.OtherKey, target.Control = probeKey, probeKey+".other", control.String()
+		return nil
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		target.OtherKey = target.Key + "-other"
+		return nil
+	}
+	answer, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10))
+	return fmt.Errorf("the emulator opens no namespace for the checks, start another one: %s %s", res.Status, strings.TrimSpace(string(answer)))
 }
 
 // qualified puts models/ in front of a model's name, as it is on the wire.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/livevalet/livevalet/issuer/conformance"
 )
@@ -25,6 +26,48 @@ func TestProbeTellsEveryFactAndFailsWhereOneDoesNotHold(t *testing.T) {
 	}
 	if !strings.Contains(stdout.String(), "The checks cannot tell about: U1 ") {
 		t.Error("it does not say which questions stay open")
+	}
+}
+
+// A second probe finds the clock where the first left it.
+func TestProbesLeaveAnEmulatorAsItWas(t *testing.T) {
+	r := start(t, nil, "emulate", "--listen", ":0")
+	moving := slices.DeleteFunc(conformance.Facts(), func(f conformance.Fact) bool {
+		return !slices.Contains([]int{6, 68, 75}, f.Number)
+	})
+	for range 2 {
+		target := conformance.Target{BaseURL: r.url, Key: "emulator-mine", Client: http.DefaultClient, Paid: true}
+		if err := keepApart(t.Context(), &target); err != nil {
+			t.Fatal(err)
+		}
+		for result := range conformance.Check(t.Context(), target, moving) {
+			if result.Verdict != conformance.Pass {
+				t.Errorf("fact %d is %s: %s", result.Number, result.Verdict, result.Detail)
+			}
+		}
+		_, header, _ := r.call(t, http.MethodPost, "/v1alpha/auth_tokens", "{}", "X-Goog-Api-Key", target.OtherKey)
+		if now, err := http.ParseTime(header.Get("Date")); err != nil || time.Until(now) < 10*time.Minute {
+			t.Errorf("the other project's time is %s, %v: it lives elsewhere", now, err)
+		}
+	}
+	_, header, tokens := r.call(t, http.MethodGet, "/__emulator/tokens", "")
+	if now, err := http.ParseTime(header.Get("Date")); err != nil || time.Until(now) > 10*time.Minute {
+		t.Errorf("others find the time at %s, %v", now, err)
+	}
+	if tokens != "{\"tokens\":[]}\n" {
+		t.Errorf("others find %d bytes of tokens", len(tokens))
+	}
+}
+
+func TestProbeSaysWhyItCannotKeepApart(t *testing.T) {
+	full := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, `{"detail":"there are 1024 namespaces already: use one of them"}`, http.StatusBadRequest)
+	}))
+	defer full.Close()
+	var stdout, log output
+	err := run(t.Context(), []string{"probe", "--base-url", full.URL}, nil, &stdout, &log)
+	if err == nil || !strings.Contains(err.Error(), "1024 namespaces already") || stdout.String() != "" {
+		t.Errorf("it prints %s and ends with %v", &stdout, err)
 	}
 }
 
