@@ -40,7 +40,8 @@ var rules = []rule{
 	{pkg: "issuer/audit", may: "wasm/live"},
 	{pkg: "issuer/upstream", may: "wasm/live"},
 	{pkg: "issuer/site"},
-	{pkg: "issuer/emulator/...", may: "issuer/emulator/..."},
+	{pkg: "issuer/yamlfile"},
+	{pkg: "issuer/emulator/...", may: "issuer/emulator/... issuer/yamlfile"},
 	{pkg: "issuer/conformance/...", may: "issuer/conformance/..."},
 
 	{pkg: "web"},

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,7 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+
+	"github.com/livevalet/livevalet/issuer/yamlfile"
 )
 
 const (
@@ -68,20 +68,18 @@ func ParseScenario(text []byte) (*Scenario, error) {
 		Strict bool           `yaml:"strict"`
 		Steps  []scenarioStep `yaml:"steps"`
 	}
-	parsed, err := parser.ParseBytes(text, 0)
+	root, err := yamlfile.Parse(text)
 	switch {
 	case err != nil:
-		return nil, atLine(err, file)
-	case len(parsed.Docs) > 1:
-		return nil, errors.New("write one document: what follows --- would be left out")
-	case len(parsed.Docs) == 0 || parsed.Docs[0].Body == nil:
+		return nil, err
+	case root == nil:
 		return nil, errors.New("the scenario is empty: write name, strict and steps")
 	}
 	var fancy plainYAML
-	if ast.Walk(&fancy, parsed.Docs[0].Body); fancy.err != nil {
+	if ast.Walk(&fancy, root); fancy.err != nil {
 		return nil, fancy.err
 	}
-	if err := readFields(parsed.Docs[0].Body, &file); err != nil {
+	if err := yamlfile.Decode(root, &file); err != nil {
 		return nil, err
 	}
 	switch n := len(file.Steps); {
@@ -106,52 +104,9 @@ type plainYAML struct{ err error }
 func (p *plainYAML) Visit(node ast.Node) ast.Visitor {
 	switch node.Type() {
 	case ast.AnchorType, ast.AliasType, ast.TagType, ast.MergeKeyType:
-		p.err = cmp.Or(p.err, wrongAt(node, "write it without anchors, aliases, tags and merge keys"))
+		p.err = cmp.Or(p.err, yamlfile.Wrong(node, "write it without anchors, aliases, tags and merge keys"))
 	}
 	return p
-}
-
-// lineError is a mistake in a scenario.
-type lineError struct {
-	line    int
-	message string
-}
-
-func (e *lineError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.message) }
-
-func wrongAt(node ast.Node, format string, args ...any) error {
-	return &lineError{node.GetToken().Position.Line, fmt.Sprintf(format, args...)}
-}
-
-// atLine is what the decoder says of a value of into's type, as a lineError.
-func atLine(err error, into any) error {
-	if _, ours := errors.AsType[*lineError](err); ours {
-		return err
-	}
-	theirs, ok := errors.AsType[yaml.Error](err)
-	if !ok || theirs.GetToken() == nil {
-		return errors.New("this is not YAML")
-	}
-	message, _, _ := strings.Cut(theirs.GetMessage(), "\n")
-	if _, unknown := errors.AsType[*yaml.UnknownFieldError](err); unknown {
-		message += ": there are " + strings.Join(keysOf(into), ", ")
-	}
-	return &lineError{theirs.GetToken().Position.Line, message}
-}
-
-func keysOf(v any) (keys []string) {
-	for field := range reflect.Indirect(reflect.ValueOf(v)).Type().Fields() {
-		keys = append(keys, field.Tag.Get("yaml"))
-	}
-	return keys
-}
-
-// readFields reads a mapping into a struct.
-func readFields(node ast.Node, into any) error {
-	if err := yaml.NodeToValue(node, into, yaml.Strict()); err != nil {
-		return atLine(err, into)
-	}
-	return nil
 }
 
 // readTree reads a mapping of any content.
@@ -160,15 +115,15 @@ func readTree(node ast.Node, what string) (tree, error) {
 	err := yaml.NodeToValue(node, &v)
 	raw, unfit := json.Marshal(v)
 	if err != nil || unfit != nil {
-		return nil, wrongAt(node, "%s is what JSON can hold", what)
+		return nil, yamlfile.Wrong(node, "%s is what JSON can hold", what)
 	}
 	message, no := decodeJSON(raw)
 	if no != nil {
-		return nil, wrongAt(node, "%s: %s", what, no.message)
+		return nil, yamlfile.Wrong(node, "%s: %s", what, no.message)
 	}
 	t, ok := message.(tree)
 	if !ok {
-		return nil, wrongAt(node, "%s is an object, such as {serverContent: {turnComplete: true}}", what)
+		return nil, yamlfile.Wrong(node, "%s is an object, such as {serverContent: {turnComplete: true}}", what)
 	}
 	return t, nil
 }
@@ -180,7 +135,7 @@ func isMapping(node ast.Node) bool {
 func readWord(node ast.Node, what string) (string, error) {
 	var word string
 	if isMapping(node) || yaml.NodeToValue(node, &word) != nil {
-		return "", wrongAt(node, "%s takes a text", what)
+		return "", yamlfile.Wrong(node, "%s takes a text", what)
 	}
 	return word, nil
 }
@@ -198,7 +153,7 @@ func only(node ast.Node, keys ...string) (key string, value ast.Node, err error)
 		key = pairs[0].Key.GetToken().Value
 	}
 	if !slices.Contains(keys, key) {
-		return "", nil, wrongAt(node, "write one of %s", strings.Join(keys, ", "))
+		return "", nil, yamlfile.Wrong(node, "write one of %s", strings.Join(keys, ", "))
 	}
 	return key, pairs[0].Value, nil
 }
@@ -210,21 +165,21 @@ func (s *scenarioStep) UnmarshalYAML(node ast.Node) error {
 		After  string       `yaml:"after"`
 		Do     []action     `yaml:"do"`
 	}
-	if err := readFields(node, &file); err != nil {
+	if err := yamlfile.Decode(node, &file); err != nil {
 		return err
 	}
 	*s = scenarioStep{expect: file.Expect, do: file.Do, line: node.GetToken().Position.Line}
 	if file.After != "" {
 		var err error
 		if s.after, err = time.ParseDuration(file.After); err != nil || s.after < 0 {
-			return wrongAt(node, "after is a duration, such as 300ms or 1m30s")
+			return yamlfile.Wrong(node, "after is a duration, such as 300ms or 1m30s")
 		}
 	}
 	if s.after > 0 && len(s.do) == 0 {
-		return wrongAt(node, "after is the time before do: write do, or leave after out")
+		return yamlfile.Wrong(node, "after is the time before do: write do, or leave after out")
 	}
 	if s.expect == nil && len(s.do) == 0 {
-		return wrongAt(node, "a step has expect, do, or both")
+		return yamlfile.Wrong(node, "a step has expect, do, or both")
 	}
 	return nil
 }
@@ -237,7 +192,7 @@ func (e *expectation) UnmarshalYAML(node ast.Node) error {
 			*e = expectation{word, func(e event) bool { return e.kind == kind }}
 			return nil
 		}
-		return wrongAt(node, "expect is one of %s, {text: …}, {matches: …}, {toolResponse: …}, {message: …}", strings.Trim(fmt.Sprint(expectable), "[]"))
+		return yamlfile.Wrong(node, "expect is one of %s, {text: …}, {matches: …}, {toolResponse: …}, {message: …}", strings.Trim(fmt.Sprint(expectable), "[]"))
 	}
 	key, value, err := only(node, "text", "matches", "toolResponse", "message")
 	if err != nil {
@@ -259,7 +214,7 @@ func (e *expectation) UnmarshalYAML(node ast.Node) error {
 	case "matches":
 		pattern, err := regexp.Compile(word)
 		if err != nil {
-			return wrongAt(value, "matches is a regular expression of RE2: %v", err)
+			return yamlfile.Wrong(value, "matches is a regular expression of RE2: %v", err)
 		}
 		*e = expectation{fmt.Sprintf("text matching %q", named), func(e event) bool { return e.kind == typed && pattern.MatchString(e.text) }}
 	case "toolResponse":
@@ -282,7 +237,7 @@ func (a *action) UnmarshalYAML(node ast.Node) error {
 	case "say":
 		words, err := readWord(value, "say")
 		if len(words) > maxSay {
-			err = wrongAt(value, "say is at most %d bytes: say the rest in another turn", maxSay)
+			err = yamlfile.Wrong(value, "say is at most %d bytes: say the rest in another turn", maxSay)
 		}
 		a.speaks = true
 		a.do = func(c *conversation) string { c.perform(reaction{text: words}); return "" }
@@ -301,7 +256,7 @@ func (a *action) calls(node ast.Node) (err error) {
 			Name string   `yaml:"name"`
 			Args ast.Node `yaml:"args"`
 		}
-		if err := readFields(node, &file); err != nil {
+		if err := yamlfile.Decode(node, &file); err != nil {
 			return err
 		}
 		name = file.Name
@@ -314,7 +269,7 @@ func (a *action) calls(node ast.Node) (err error) {
 		return err
 	}
 	if name == "" {
-		return wrongAt(node, "call names a function: write call: get_time, or call: {name: get_time, args: {…}}")
+		return yamlfile.Wrong(node, "call names a function: write call: get_time, or call: {name: get_time, args: {…}}")
 	}
 	a.do = func(c *conversation) string { return c.callAs(name, args) }
 	return nil
@@ -328,14 +283,14 @@ func (a *action) suffers(node ast.Node) error {
 	}
 	var f fault
 	if err := decodeStrict(pretty(t), &f); err != nil {
-		return wrongAt(node, "fault: %v", err)
+		return yamlfile.Wrong(node, "fault: %v", err)
 	}
 	if f.Session != "" {
-		return wrongAt(node, "fault: leave session out, it is the scenario's own")
+		return yamlfile.Wrong(node, "fault: leave session out, it is the scenario's own")
 	}
 	f, wrong := f.complete()
 	if wrong != "" {
-		return wrongAt(node, "fault: %s", wrong)
+		return yamlfile.Wrong(node, "fault: %s", wrong)
 	}
 	if faultKinds[f.Kind].mint {
 		a.mint = &f

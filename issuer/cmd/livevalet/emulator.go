@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/livevalet/livevalet/issuer/emulator"
+	"github.com/livevalet/livevalet/issuer/yamlfile"
 )
 
 // emulatorOptions are the emulator's, as flags and as keys of a file. What is
@@ -71,8 +72,8 @@ func (o emulatorOptions) over(file string) (emulatorOptions, error) {
 		return o, err
 	}
 	var merged emulatorOptions
-	if err := yaml.UnmarshalWithOptions(text, &merged, yaml.Strict()); err != nil {
-		return o, fmt.Errorf("%s: %w", file, plainError(err))
+	if err := yamlfile.Read(text, &merged); err != nil {
+		return o, fmt.Errorf("%s: %w", file, err)
 	}
 	into, from := reflect.ValueOf(&merged).Elem(), reflect.ValueOf(o)
 	for i := range from.NumField() {
@@ -108,10 +109,10 @@ func (h *handleRefusal) UnmarshalYAML(node ast.Node) error { return readText(nod
 func readText(node ast.Node, into encoding.TextUnmarshaler) error {
 	var text string
 	if yaml.NodeToValue(node, &text) != nil {
-		return &lineError{node.GetToken().Position.Line, "write one value"}
+		return yamlfile.Wrong(node, "write one value")
 	}
 	if err := into.UnmarshalText([]byte(text)); err != nil {
-		return &lineError{node.GetToken().Position.Line, err.Error()}
+		return yamlfile.Wrong(node, "%v", err)
 	}
 	return nil
 }

@@ -88,8 +88,10 @@ func TestAFlagWinsOverTheEmulatorsFile(t *testing.T) {
 
 func TestABadOptionOfTheEmulatorIsRefused(t *testing.T) {
 	for sentence, c := range map[string]struct{ file, want string }{
-		"an unknown key":     {"connection: 20s\nconection: 20s", "line 2: unknown field \"conection\""},
-		"a key twice":        {"seed: 1\nseed: 2", "line 2:"},
+		"an unknown key":     {"connection: 20s\nconection: 20s", "line 2: unknown field \"conection\": there are connection, goAwayLead"},
+		"two documents":      {"rude: true\n---\nrude: false", "write one document"},
+		"a negative seed":    {"seed: -1", "line 1: write a whole number, not negative"},
+		"a key twice":        {"seed: 1\nseed: 2", "line 2: mapping key \"seed\" already defined"},
 		"no duration":        {"seed: 1\n\nconnection: soon", "line 3:"},
 		"no close code":      {"finalClose: 1005 x", "line 1: write a close code"},
 		"no way to refuse":   {"unknownHandle: maybe", "line 1: write not-found or invalid"},

@@ -5,16 +5,15 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/livevalet/livevalet/issuer/profile"
+	"github.com/livevalet/livevalet/issuer/yamlfile"
 )
 
 // file is serve's configuration. Its fields are the keys there are.
@@ -61,7 +60,7 @@ type profileFile struct {
 // UnmarshalYAML notes where the profile stands.
 func (p *profileFile) UnmarshalYAML(node ast.Node) error {
 	type plain profileFile
-	if err := yaml.NodeToValue(node, (*plain)(p), yaml.Strict()); err != nil {
+	if err := yamlfile.Decode(node, (*plain)(p)); err != nil {
 		return err
 	}
 	p.line = node.GetToken().Position.Line
@@ -74,16 +73,8 @@ type later struct{}
 
 // UnmarshalYAML refuses.
 func (*later) UnmarshalYAML(node ast.Node) error {
-	return &lineError{node.GetToken().Position.Line, fmt.Sprintf("%s is not supported by this version: leave it out", strings.TrimPrefix(node.GetPath(), "$."))}
+	return yamlfile.Wrong(node, "%s is not supported by this version: leave it out", strings.TrimPrefix(node.GetPath(), "$."))
 }
-
-// lineError is a mistake in a file.
-type lineError struct {
-	line    int
-	message string
-}
-
-func (e *lineError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.message) }
 
 // readFile reads a configuration. Errors name the line and quote no value:
 // a setup may hold a system instruction that nobody should find in a log.
@@ -93,44 +84,10 @@ func readFile(name string) (*file, error) {
 		return nil, err
 	}
 	f := &file{name: name}
-	if err := yaml.UnmarshalWithOptions(text, f, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, plainError(err))
+	if err := yamlfile.Read(text, f); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return f, nil
-}
-
-func plainError(err error) error {
-	if ours, ok := errors.AsType[*lineError](err); ok {
-		return ours
-	}
-	theirs, ok := errors.AsType[yaml.Error](err)
-	if !ok || theirs.GetToken() == nil {
-		return errors.New("this is not YAML, or not of the documented form")
-	}
-	if wrong, ok := errors.AsType[*yaml.TypeError](err); ok {
-		message, known := typeMessages[wrong.DstType.Kind()]
-		if wrong.DstType == reflect.TypeFor[time.Duration]() {
-			message, known = "write a duration such as 12m", true
-		}
-		if known {
-			return &lineError{theirs.GetToken().Position.Line, message}
-		}
-	}
-	message := "this is not YAML"
-	if _, ok := errors.AsType[*yaml.SyntaxError](err); !ok {
-		message, _, _ = strings.Cut(theirs.GetMessage(), "\n")
-	}
-	return &lineError{theirs.GetToken().Position.Line, message}
-}
-
-// typeMessages tell what to write where something else stands.
-var typeMessages = map[reflect.Kind]string{
-	reflect.Bool:   "write true or false",
-	reflect.Int:    "write a whole number",
-	reflect.String: "write a text",
-	reflect.Slice:  "write a list, such as [a, b]",
-	reflect.Map:    "write keys and values",
-	reflect.Struct: "write keys and values",
 }
 
 // override lets the environment replace what the file says: LIVEVALET_ and the

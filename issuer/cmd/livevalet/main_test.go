@@ -439,6 +439,7 @@ func TestAnUnsafeStartIsRefused(t *testing.T) {
 		"serve with half of TLS":                  {real, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}\ntls: {cert: x}")}, "tls:"},
 		"an unknown key":                          {real, []string{"serve", "--config", config("hosts: [localhost]\norigin: [x]")}, "line 2: unknown field \"origin\""},
 		"an unknown key in a profile":             {real, []string{"serve", "--config", config("profiles:\n  default:\n    ttl: 60s")}, "line 3: unknown field \"ttl\""},
+		"two documents":                           {real, []string{"serve", "--config", config("hosts: [localhost]\n---\ndemo: true")}, "write one document"},
 		"a value of the wrong kind":               {real, []string{"serve", "--config", config("hosts: [localhost]\ndemo: CANARY")}, "line 2"},
 		"what is no YAML":                         {real, []string{"serve", "--config", config("hosts: [CANARY\n")}, "line 1"},
 		"a setup that is no YAML":                 {real, []string{"serve", "--config", config("profiles:\n  default:\n    setup: {a: 'CANARY\n")}, "line"},
