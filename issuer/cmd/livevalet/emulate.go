@@ -44,8 +44,7 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 	if !key.IsZero() && upstream.Real(key) {
 		return fmt.Errorf("%s looks like a real key, and the emulator must not meet one: unset it, and use keys that begin with \"emulator\"", from)
 	}
-	options, err := c.Emulator.over(c.Config)
-	if err != nil {
+	if err := c.Emulator.fill(c.Config, p.given); err != nil {
 		return err
 	}
 	scenario, err := readScenario(c.Scenario)
@@ -67,7 +66,7 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	e := options.server(p)
+	e := c.Emulator.server(p)
 	e.Scenario = scenario
 	site := http.NewServeMux()
 	site.Handle("/", e)

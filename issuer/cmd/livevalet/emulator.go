@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
@@ -62,26 +63,27 @@ func (o emulatorOptions) server(p *program) *emulator.Server {
 	}
 }
 
-// over puts these options over those of a file: what is not zero wins.
-func (o emulatorOptions) over(file string) (emulatorOptions, error) {
+// fill takes options from a file, but for those that were given as flags. No file
+// changes nothing.
+func (o *emulatorOptions) fill(file string, given []*kong.Flag) error {
 	if file == "" {
-		return o, nil
+		return nil
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return o, err
+		return err
 	}
-	var merged emulatorOptions
-	if err := yamlfile.Read(text, &merged); err != nil {
-		return o, fmt.Errorf("%s: %w", file, err)
+	flags := make([]reflect.Value, len(given))
+	for i, flag := range given {
+		flags[i] = reflect.ValueOf(flag.Target.Interface())
 	}
-	into, from := reflect.ValueOf(&merged).Elem(), reflect.ValueOf(o)
-	for i := range from.NumField() {
-		if !from.Field(i).IsZero() {
-			into.Field(i).Set(from.Field(i))
-		}
+	if err := yamlfile.Read(text, o); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
 	}
-	return merged, nil
+	for i, flag := range given {
+		flag.Target.Set(flags[i])
+	}
+	return nil
 }
 
 // readScenario reads a scenario; no file is none.

@@ -9,12 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/livevalet/livevalet/issuer/emulator"
 )
 
 func TestEveryOptionOfTheEmulatorsFileIsItsOwn(t *testing.T) {
 	// One key for each field, so that none can be mixed up with another.
-	got, err := emulatorOptions{}.over(write(t, `
+	var got emulatorOptions
+	err := got.fill(write(t, `
 connection: 20s
 goAwayLead: -1s
 finalClose: 1008 The operation was aborted.
@@ -25,7 +28,7 @@ updateEvery: 1.2s
 unknownToken: 1007 No such token
 unknownHandle: not-found
 strictMask: true
-`))
+`), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +62,8 @@ func TestEverySwitchHasAFlagAndAKey(t *testing.T) {
 			case reflect.TypeFor[handleRefusal]():
 				value = "invalid"
 			}
-			o, err := emulatorOptions{}.over(write(t, key+": "+value))
-			if err != nil {
+			var o emulatorOptions
+			if err := o.fill(write(t, key+": "+value), nil); err != nil {
 				t.Fatal(err)
 			}
 			switches := reflect.ValueOf(o.server(&program{}).Switches)
@@ -74,15 +77,41 @@ func TestEverySwitchHasAFlagAndAKey(t *testing.T) {
 }
 
 func TestAFlagWinsOverTheEmulatorsFile(t *testing.T) {
-	r := start(t, map[string]string{"LIVEVALET_EMULATOR_U8_MINT_ECHOES": "true"}, "emulate", "--listen", ":0",
-		"--config", write(t, "unknownToken: 1007 by file\nconnection: 1h"), "--emulator-u5-unknown-token", "1008 by flag")
-	_, _, text := r.call(t, http.MethodPost, "/v1alpha/auth_tokens", `{"uses":7}`, "X-Goog-Api-Key", "emulator")
-	if !strings.Contains(text, `"uses": 7`) {
-		t.Errorf("minted %s", text)
+	file := write(t, "unknownToken: 1007 by file\nconnection: 1h\nmintEchoes: true\nrude: true\nseed: 7\nunaskedUpdates: true")
+	for sentence, c := range map[string]struct {
+		env  map[string]string
+		args []string
+		want emulatorOptions // beside the file's
+	}{
+		"as itself": {nil, []string{"--emulator-u5-unknown-token", "1008 by flag", "--emulator-connection=20s"},
+			emulatorOptions{UnknownToken: closeFrame{1008, "by flag"}, Connection: span(20 * time.Second), MintEchoes: true, Rude: true, Seed: 7, UnaskedUpdates: true}},
+		"from the environment": {map[string]string{"LIVEVALET_EMULATOR_U5_UNKNOWN_TOKEN": "1008 by flag", "LIVEVALET_EMULATOR_RUDE": "false"}, nil,
+			emulatorOptions{UnknownToken: closeFrame{1008, "by flag"}, Connection: span(time.Hour), MintEchoes: true, Seed: 7, UnaskedUpdates: true}},
+		"with a zero value": {nil, []string{"--emulator-u8-mint-echoes=false", "--emulator-rude=false", "--emulator-seed=0", "--emulator-u9-unasked-updates=false"},
+			emulatorOptions{UnknownToken: closeFrame{1007, "by file"}, Connection: span(time.Hour)}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			var cli struct {
+				Config   string
+				Emulator emulatorOptions `embed:"" prefix:"emulator-"`
+			}
+			parser, err := kong.New(&cli, kong.Resolvers(kong.ResolverFunc(settings(environ(c.env)).flag)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			parsed, err := parser.Parse(append(c.args, "--config", file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cli.Emulator.fill(cli.Config, given(parsed)); err != nil || cli.Emulator != c.want || cli.Config != file {
+				t.Errorf("got %+v, %v", cli, err)
+			}
+		})
 	}
-	got, err := emulatorOptions{UnknownToken: closeFrame{1008, "by flag"}}.over(write(t, "unknownToken: 1007 by file\nconnection: 1h"))
-	if want := (emulatorOptions{UnknownToken: closeFrame{1008, "by flag"}, Connection: span(time.Hour)}); err != nil || got != want {
-		t.Errorf("got %+v, %v", got, err)
+	r := start(t, nil, "emulate", "--listen", ":0", "--config", file, "--emulator-u8-mint-echoes=false", "--emulator-rude=false")
+	_, _, text := r.call(t, http.MethodPost, "/v1alpha/auth_tokens", `{"uses":7}`, "X-Goog-Api-Key", "emulator")
+	if !strings.Contains(text, `"name"`) || strings.Contains(text, "uses") {
+		t.Errorf("minted %s", text)
 	}
 }
 

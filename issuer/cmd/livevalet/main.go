@@ -30,6 +30,7 @@ func main() {
 // reads flags, environment or standard streams.
 type program struct {
 	getenv func(string) string
+	given  []*kong.Flag // what the command line or the environment sets
 	stdout io.Writer
 	log    *slog.Logger
 }
@@ -60,11 +61,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if err := settings.check(parser.Model); err != nil {
 		return err
 	}
-	command, err := parse(parser, args)
+	command, flags, err := parse(parser, args)
 	if command == nil {
 		return err
 	}
-	return command.Run(ctx, &program{settings.get, stdout, slog.New(slog.NewJSONHandler(stderr, nil))})
+	return command.Run(ctx, &program{settings.get, flags, stdout, slog.New(slog.NewJSONHandler(stderr, nil))})
 }
 
 // exit is how kong ends a program that was asked for help.
@@ -73,7 +74,7 @@ type exit int
 // parse gives no command and no error when help was printed.
 func parse(parser *kong.Kong, args []string) (command interface {
 	Run(context.Context, *program) error
-}, err error) {
+}, flags []*kong.Flag, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			if status, ok := v.(exit); !ok || status != 0 {
@@ -83,13 +84,23 @@ func parse(parser *kong.Kong, args []string) (command interface {
 	}()
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return nil, fmt.Errorf("%w (see livevalet --help)", err)
+		return nil, nil, fmt.Errorf("%w (see livevalet --help)", err)
 	}
 	command, ok := parsed.Selected().Target.Addr().Interface().(interface {
 		Run(context.Context, *program) error
 	})
 	if !ok {
-		return nil, errors.New("this command cannot be run")
+		return nil, nil, errors.New("this command cannot be run")
 	}
-	return command, nil
+	return command, given(parsed), nil
+}
+
+// given lists the flags that are set, to whatever value.
+func given(parsed *kong.Context) (flags []*kong.Flag) {
+	for _, step := range parsed.Path {
+		if step.Flag != nil {
+			flags = append(flags, step.Flag)
+		}
+	}
+	return flags
 }
