@@ -386,15 +386,56 @@ func TestMintBodiesAreNotDecompressed(t *testing.T) {
 	})
 }
 
+// heapInUse is what the heap holds, in bytes.
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC() // what was pooled is dropped by the second one
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func TestLittleIsKeptOfLargeMessages(t *testing.T) {
+	bubble(t, new(Server), func(t *testing.T, b *bench) {
+		token := b.mint(t, "")
+		refused := func(setup, reason string) {
+			c := b.dial(t, tokenPath+token)
+			defer c.conn.CloseNow()
+			c.send(t, `{"setup":{`+setup+`}}`)
+			_, got := c.closed(t)
+			if !strings.HasPrefix(got, reason) {
+				t.Errorf("refused with %q", got)
+			}
+		}
+		c := b.openKey(t, textSetup)
+		kinds := map[string]func(size int){
+			"models": func(size int) { refused(`"model":"models/`+strings.Repeat("x", size)+`"`, "models/x") },
+			"modalities": func(size int) {
+				refused(`"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":["AUDIO"`+strings.Repeat(`,"AUDIO"`, min(size, 40_000))+`]}`, "The requested combination")
+			},
+			"facts": func(size int) { c.ask(t, "remember that "+strings.Repeat("x", size), false) },
+		}
+		for what, tell := range kinds {
+			tell(1) // makes what is made once
+			synctest.Wait()
+			before := heapInUse()
+			for range maxTokenRecord {
+				tell(maxPending)
+			}
+			synctest.Wait()
+			// 16 of 64 KiB.
+			if grown := heapInUse() - before; grown > 512<<10 {
+				t.Errorf("%d bytes are kept of large %s", grown, what)
+			}
+		}
+	})
+}
+
 func TestManyIdleSockets(t *testing.T) {
 	bubble(t, new(Server), func(t *testing.T, b *bench) {
 		memory := func() (goroutines int, bytes int64) {
 			synctest.Wait()
-			runtime.GC()
-			runtime.GC() // what was pooled is dropped by the second one
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			return runtime.NumGoroutine(), int64(m.HeapAlloc)
+			return runtime.NumGoroutine(), heapInUse()
 		}
 		open := func(n int) []*rawSocket {
 			var all []*rawSocket

@@ -395,7 +395,7 @@ func sizeOf(v any) (n int) {
 // What an error tells.
 const (
 	maxViolations = 100 // things; the service tells all (observed)
-	maxNamed      = 200 // bytes of an unknown name or of a map's key
+	maxNamed      = 200 // bytes of an unknown name, of a map's key, or of a model
 )
 
 // read decodes data as m. at is the path that errors name for the whole
@@ -667,13 +667,14 @@ func decodeBase64(s string) ([]byte, error) {
 	return base64.RawStdEncoding.DecodeString(standardAlphabet.Replace(strings.TrimRight(s, "=")))
 }
 
-// cut shortens s to at most n bytes of valid UTF-8.
+// cut is the beginning of s, at most n bytes of valid UTF-8. It is a copy: what
+// is kept of a message must not keep the rest of it in memory.
 func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
+	if len(s) > n {
+		for n > 0 && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n]
 	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
+	return strings.Clone(s)
 }

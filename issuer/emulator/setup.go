@@ -60,7 +60,7 @@ func configure(setup tree, version string) (config, *refusal) {
 	can, known := models[c.model]
 	if !known {
 		return c, refuse(notFound, fmt.Sprintf("%s is not found for API version %s, or is not supported for "+
-			"bidiGenerateContent. Call ListModels to see the list of available models and their supported methods.", c.model, version))
+			"bidiGenerateContent. Call ListModels to see the list of available models and their supported methods.", cut(c.model, maxNamed), version))
 	}
 	c.seedOnly, c.can = can.seedOnly, can
 	switch input.text("turnCoverage") {
