@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -315,6 +316,60 @@ func TestSecretsAreNotWrittenDown(t *testing.T) {
 			for what, secret := range map[string]string{"token": token[len(tokenPrefix):], "handle": handle, "key": "AIzaCanary", "project's key": testKey, "instruction": instruction} {
 				if strings.Contains(text, secret) {
 					t.Errorf("the %s holds the %s", name, what)
+				}
+			}
+		}
+	})
+}
+
+func TestSecretsAreFoundWhereverTheyEnd(t *testing.T) {
+	const handle = "5f1c7a90-e3b2-4d55-9c3e-0a1b2c3d4e5f"
+	digits := strings.Repeat("0123456789abcdef", 4)
+	hashed := "#" + digestOf(tokenPrefix+digits).String()
+	for _, tt := range []struct{ text, want string }{
+		{"the token " + tokenPrefix + digits, "the token " + hashed},
+		{"the token " + digits + ".", "the token " + hashed + "."},
+		{"?access_token=auth_tokens%2F" + digits + "&a=b", "?access_token=" + hashed + "&a=b"},
+		{"?access_token=auth_tokens%2f" + digits, "?access_token=" + hashed},
+		{"x" + handle + "x", "x#" + digestOf(handle).String() + "x"},
+		{"handle " + handle[:30], "handle #" + digestOf(handle[:30]).String()},
+		{digits[:31], digits[:31]},
+		{"auth_tokens", "auth_tokens"},
+		{"one-two-three-four-five", "one-two-three-four-five"},
+	} {
+		if got := redactText(tt.text); got != tt.want {
+			t.Errorf("%q becomes %q, want %q", tt.text, got, tt.want)
+		}
+	}
+	hash := regexp.MustCompile(`^\.*#[0-9a-f]{12}\.$`)
+	for before := range 200 { // wherever it looks
+		for _, secret := range []string{digits[:32], digits, tokenPrefix + digits, handle, digits[:24] + handle} {
+			text := strings.Repeat(".", before) + secret + "."
+			if got := redactText(text); !hash.MatchString(got) || len(got) != before+14 {
+				t.Errorf("%q becomes %q", text, got)
+			}
+			if got, want := excerpt(text, 100), redactText(text); !strings.HasPrefix(want, got) {
+				t.Errorf("%q begins with %q", text, got)
+			}
+		}
+	}
+	bubble(t, new(Server), func(t *testing.T, b *bench) {
+		token := b.mint(t, `{"uses":0}`)
+		c := b.open(t, tokenPath+token, textSetup+`,"sessionResumption":{}`)
+		handle := c.ask(t, "hello", true).handle
+		for _, secret := range []string{handle, strings.TrimPrefix(token, tokenPrefix)} {
+			begin := secret[:len(secret)-1]
+			c.ask(t, strings.Repeat("x", journalString-len(begin))+secret, true)
+			for _, cutAt := range []int{123, maxNamed, journalString} { // of a close frame, a name, an excerpt
+				refused := b.dial(t, tokenPath+token)
+				refused.send(t, `{"setup":{"model":"`+strings.Repeat("x", cutAt-len(begin))+secret+`"}}`)
+				refused.closed(t)
+			}
+			_, _, journal := b.do(t, "GET", "/__emulator/journal", "")
+			_, _, tokens := b.do(t, "GET", "/__emulator/tokens", "")
+			for name, text := range map[string]string{"journal": journal, "tokens": tokens} {
+				if strings.Contains(text, begin) {
+					t.Errorf("the %s holds %s", name, begin)
 				}
 			}
 		}

@@ -212,9 +212,10 @@ func (c *conversation) hangUp() {
 	if c.end.byClient {
 		dir = "in"
 	}
-	c.record(entry{Dir: dir, Kind: "close"}, tree{"code": c.end.code, "reason": reason})
+	shown := excerpt(c.end.reason, len(reason))
+	c.record(entry{Dir: dir, Kind: "close"}, tree{"code": c.end.code, "reason": shown})
 	c.alarm.Stop() // the client's close frame may take its time, and no clock waits for it
-	c.world.log.Info("socket closed", "session", c.sessionID(), "by", dir, "code", c.end.code, "reason", redactText(reason))
+	c.world.log.Info("socket closed", "session", c.sessionID(), "by", dir, "code", c.end.code, "reason", shown)
 
 	if c.end.byClient || c.end.code == 1006 {
 		c.conn.CloseNow()

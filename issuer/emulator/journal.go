@@ -73,17 +73,54 @@ func (j *journal) since(seq int64) []entry {
 // credential, but hiding it from the page is what people lock it for.
 var secretFields = map[string]bool{"handle": true, "newHandle": true, "systemInstruction": true}
 
-// secretText finds secrets that stand where none belongs: token names, Google's
-// API keys, resumption handles.
-var secretText = regexp.MustCompile(`auth_tokens/\w+|AIza[\w-]+|AQ\.[\w-]+|` + uuidPattern)
+// secretText finds secrets that stand where none belongs, whole or cut: token
+// names, also as a URL has them or without their prefix, Google's API keys,
+// resumption handles.
+var secretText = regexp.MustCompile(`auth_tokens(?:/|%2[Ff])\w+|[0-9a-fA-F]{32,}(?:-[0-9a-fA-F]+)*|AIza[\w-]+|AQ\.[\w-]+|` + uuidStart + `[0-9a-fA-F]{1,12}`)
+
+var tokenDigits = regexp.MustCompile(`[0-9a-fA-F]{64}$`)
 
 func redactText(s string) string {
 	// Nearly all text is harmless, and the expression is slow.
-	if !strings.Contains(s, tokenPrefix) && !strings.Contains(s, "AIza") && !strings.Contains(s, "AQ.") && strings.Count(s, "-") < 4 {
+	if !strings.Contains(s, "auth_tokens") && !strings.Contains(s, "AIza") && !strings.Contains(s, "AQ.") && strings.Count(s, "-") < 4 && !hasLongHex(s) {
 		return s
 	}
-	return secretText.ReplaceAllStringFunc(s, func(secret string) string { return "#" + digestOf(secret).String() })
+	return secretText.ReplaceAllStringFunc(s, func(secret string) string {
+		if digits := tokenDigits.FindString(secret); digits != "" {
+			secret = tokenPrefix + digits // one token has one hash, however it is written
+		}
+		return "#" + digestOf(secret).String()
+	})
 }
+
+// hasLongHex reports whether s has 32 hexadecimal digits in a row, of which one
+// stands where it looks.
+func hasLongHex(s string) bool {
+	const long = 32
+	for i := long - 1; i < len(s); i += long {
+		if !isHex(s[i]) {
+			continue
+		}
+		from, to := i, i
+		for from > max(0, i-long) && isHex(s[from-1]) {
+			from--
+		}
+		for to < min(len(s), i+long) && isHex(s[to]) {
+			to++
+		}
+		if to-from >= long {
+			return true
+		}
+	}
+	return false
+}
+
+func isHex(b byte) bool { return '0' <= b && b <= '9' || 'a' <= b|0x20 && b|0x20 <= 'f' }
+
+// excerpt is the beginning of s for people, at most n bytes and without secrets.
+// They are looked for first, as those that the end cuts are hard to tell; but
+// not in all of s, which may be large.
+func excerpt(s string, n int) string { return cut(redactText(cut(s, 8*n)), n) }
 
 // redact copies a message for people: secrets become the prefix of their hash,
 // media their size, long text its beginning.
@@ -113,7 +150,7 @@ func redact(v any) any {
 		return fmt.Sprintf("(%d bytes)", len(v))
 	case string:
 		if len(v) > journalString {
-			v = fmt.Sprintf("%s… (%d bytes)", cut(v, journalString), len(v))
+			return fmt.Sprintf("%s… (%d bytes)", excerpt(v, journalString), len(v))
 		}
 		return redactText(v)
 	}

@@ -21,9 +21,9 @@ const sessionHandles = 16
 // maxSessions is how many sessions there may be, open or to be resumed.
 const maxSessions = 20_000
 
-const uuidPattern = `[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`
+const uuidStart = `[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-`
 
-var uuidForm = regexp.MustCompile(`^` + uuidPattern + `$`)
+var uuidForm = regexp.MustCompile(`^` + uuidStart + `[0-9a-fA-F]{12}$`)
 
 // session is a conversation, which outlives its connections. All fields but the
 // first three are guarded by sessions.mu.

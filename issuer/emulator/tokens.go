@@ -303,7 +303,7 @@ func (t *token) record(now time.Time, rule string, no *refusal) *refusal {
 	if len(t.refusals) == maxTokenRecord {
 		t.refusals = t.refusals[1:]
 	}
-	t.refusals = append(t.refusals, tokenRefusal{now, rule, redactText(cut(no.message, journalString))})
+	t.refusals = append(t.refusals, tokenRefusal{now, rule, excerpt(no.message, journalString)})
 	return no
 }
 
