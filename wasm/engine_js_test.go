@@ -122,7 +122,7 @@ func (p *page) say(text string) string {
 }
 
 // fault asks the emulator for one, on every open session.
-func (p *page) fault(kind string) {
+func (p *page) fault(kind string, options ...any) {
 	p.t.Helper()
 	done := make(chan struct{})
 	then := js.FuncOf(func(_ js.Value, args []js.Value) any {
@@ -133,7 +133,7 @@ func (p *page) fault(kind string) {
 		return nil
 	})
 	defer then.Release()
-	p.fetch.Invoke(issuerURL(p.t)+"/__emulator/fault", object("kind", kind, "session", "*", "timeLeft", "5s")).Call("then", then)
+	p.fetch.Invoke(issuerURL(p.t)+"/__emulator/fault", object(append(options, "kind", kind)...)).Call("then", then)
 	<-done
 }
 
@@ -143,12 +143,16 @@ func TestAConversationSurvivesWhatEndsItsConnections(t *testing.T) {
 	if answer := p.say("my name is Ada"); !strings.Contains(answer, "Ada") {
 		t.Errorf("the model answers %q", answer)
 	}
-	for _, end := range []struct{ fault, rung string }{
-		{"goaway", "handle"},
-		{"drop", "handle"},
-		{"expire-token", "token"},
+	for _, end := range []struct {
+		fault   string
+		options []any
+		rung    string
+	}{
+		{"goaway", []any{"timeLeft", "5s"}, "handle"},
+		{"drop", nil, "handle"},
+		{"expire-token", nil, "token"},
 	} {
-		p.fault(end.fault)
+		p.fault(end.fault, end.options...)
 		resumed := p.want("resumed")
 		if rung := resumed.Get("rung").String(); rung != end.rung || resumed.Get("restored").String() != "full" {
 			t.Errorf("after %s: resumed by %s, restored %s", end.fault, rung, resumed.Get("restored"))

@@ -144,6 +144,8 @@ func TestControlRefuses(t *testing.T) {
 		{"a code that no frame can carry", "POST", "fault", "application/json", `{"kind":"close","code":1005}`, 400, "invalid_request", "code is 1000 to 1014"},
 		{"a latency that would fill the memory", "POST", "fault", "application/json", `{"kind":"slow","latency":"2m"}`, 400, "invalid_request", "at most 1m"},
 		{"a burst that would, too", "POST", "fault", "application/json", `{"kind":"burst","holds":"2m"}`, 400, "invalid_request", "at most 1m"},
+		{"an option that the kind does not take", "POST", "fault", "application/json", `{"kind":"stall","timeLeft":"10s"}`, 400, "invalid_request", "stall does not take timeLeft, but holds, after"},
+		{"one of a kind that takes none", "POST", "fault", "application/json", `{"kind":"drop","reason":"x"}`, 400, "invalid_request", "drop does not take reason, but after"},
 		{"no JSON", "POST", "fault", "application/json; charset=utf-8", `{`, 400, "invalid_request", ""},
 		{"two values", "POST", "fault", "application/json", `{}{}`, 400, "invalid_request", "one JSON object"},
 		{"nothing that fits", "POST", "fault", "application/json", `{"kind":"drop","session":"s9"}`, 404, "session_not_found", "no session fits"},

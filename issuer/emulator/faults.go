@@ -46,7 +46,7 @@ func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 // faultKind is one way to misbehave.
 type faultKind struct {
 	does   string   // for people
-	takes  []string // options beside session and after
+	takes  []string // options beside session and after; others are refused
 	unless fault    // and what they are unless said
 	// on does it, on the conversation's goroutine.
 	on func(*conversation, fault)
@@ -176,9 +176,16 @@ func refuseResume(s *sessions, of *session, f fault) {
 // complete is f with what it leaves out, or says what is wrong with it.
 func (f fault) complete() (_ fault, wrong string) {
 	kind, known := faultKinds[f.Kind]
-	switch {
-	case !known:
+	if !known {
 		return f, "kind is one of " + strings.Join(slices.Sorted(maps.Keys(faultKinds)), ", ")
+	}
+	options := f.options()
+	for _, name := range slices.Sorted(maps.Keys(options)) {
+		if takes := kind.options(); !reflect.ValueOf(options[name]).IsZero() && !slices.Contains(takes, name) {
+			return f, fmt.Sprintf("%s does not take %s, but %s", f.Kind, name, strings.Join(takes, ", "))
+		}
+	}
+	switch {
 	case f.Status != 0 && mintErrors[f.Status] == nil && f.Status != noAnswer:
 		return f, "status is 400, 403, 429, 500, 503, or 408 for no answer"
 	case max(f.Latency, f.Jitter) > duration(maxLatency):
@@ -224,13 +231,16 @@ func reportFaults() (out []faultReport) {
 	for _, name := range slices.Sorted(maps.Keys(faultKinds)) {
 		kind := faultKinds[name]
 		r := faultReport{Kind: name, Does: kind.does, Befalls: kind.befalls()}
-		for _, option := range append(slices.Clone(kind.takes), "after") {
+		for _, option := range kind.options() {
 			r.Options = append(r.Options, kind.unless.option(option))
 		}
 		out = append(out, r)
 	}
 	return out
 }
+
+// options are the names of all that the kind takes, beside session.
+func (k faultKind) options() []string { return append(slices.Clone(k.takes), "after") }
 
 func (k faultKind) befalls() string {
 	switch {
@@ -244,13 +254,18 @@ func (k faultKind) befalls() string {
 	return "connection"
 }
 
+// options are the fields that not all kinds take, and after.
+func (f fault) options() map[string]any {
+	return map[string]any{
+		"after": f.After, "timeLeft": f.TimeLeft, "latency": f.Latency, "jitter": f.Jitter, "holds": f.Holds,
+		"times": f.Times, "code": f.Code, "status": f.Status, "reason": f.Reason,
+	}
+}
+
 // option describes the field of that name, with its value as the default.
 func (f fault) option(name string) faultOption {
 	o := faultOption{Name: name}
-	value := map[string]any{
-		"after": f.After, "timeLeft": f.TimeLeft, "latency": f.Latency, "jitter": f.Jitter, "holds": f.Holds,
-		"times": f.Times, "code": f.Code, "status": f.Status, "reason": f.Reason,
-	}[name]
+	value := f.options()[name]
 	switch value.(type) {
 	case duration:
 		o.Type = "duration"

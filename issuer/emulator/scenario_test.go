@@ -48,6 +48,7 @@ func TestABadScenarioIsRefused(t *testing.T) {
 		{"an unknown fault", "steps:\n  - do:\n      - fault: {kind: flood}\n", "line 3: fault: kind is one of burst, close"},
 		{"a fault as a word", "steps:\n  - do:\n      - fault: drop\n", "line 3: fault is an object"},
 		{"an unknown option of a fault", "steps:\n  - do:\n      - fault: {kind: drop, hold: 2s}\n", `line 3: fault: unknown field "hold"`},
+		{"an option of another fault", "steps:\n  - do:\n      - fault: {kind: drop, holds: 2s}\n", "line 3: fault: drop does not take holds, but after"},
 		{"a fault of another session", "steps:\n  - do:\n      - fault: {kind: drop, session: s1}\n", "line 3: fault: leave session out"},
 		{"an anchor", "name: &a x\nsteps:\n  - expect: connect\n", "line 1: write it without anchors"},
 		{"an alias", "steps:\n  - do: [send: {a: &a [1]}]\n  - do: [send: {a: *a}]\n", "line 2: write it without anchors"},

@@ -94,9 +94,7 @@ profiles:
 		return err
 	}), chromedp.Navigate(issuer.URL))
 	w := walk{tab, t}
-	fault := func(kind string) {
-		post(t, emulator.URL+"/__emulator/fault", fmt.Sprintf(`{"kind":%q,"session":"*","timeLeft":"5s"}`, kind))
-	}
+	fault := func(body string) { post(t, emulator.URL+"/__emulator/fault", body) }
 	resumed := func(n int) {
 		t.Helper()
 		w.Wait(fmt.Sprintf(`document.querySelectorAll("#events [data-kind=resumed]").length === %d`, n))
@@ -106,17 +104,17 @@ profiles:
 	w.Click("#connect")
 	w.waitLive()
 	w.say("my name is Ada", "")
-	for i, kind := range []string{"goaway", "drop", "expire-token"} {
-		fault(kind)
+	for i, body := range []string{`{"kind":"goaway","timeLeft":"5s"}`, `{"kind":"drop"}`, `{"kind":"expire-token"}`} {
+		fault(body)
 		resumed(i + 1)
 		w.say("what is my name?", "Ada")
 	}
 	// A resume that is refused, and a handle that is dead.
-	fault("refuse-resume")
-	fault("drop")
+	fault(`{"kind":"refuse-resume"}`)
+	fault(`{"kind":"drop"}`)
 	resumed(4)
-	fault("forget-handle")
-	fault("drop")
+	fault(`{"kind":"forget-handle"}`)
+	fault(`{"kind":"drop"}`)
 	resumed(5)
 
 	answers := browser.Eval[[]string](tab, "answers")
