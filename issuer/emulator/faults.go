@@ -17,6 +17,7 @@ import (
 type fault struct {
 	Kind     string   `json:"kind"`
 	Session  string   `json:"session"`  // id, or "*", the default: all that fit
+	Token    string   `json:"token"`    // hash, or "*": all; in place of a session
 	After    duration `json:"after"`    // of an open connection; gone if it ends first
 	Times    int      `json:"times"`    // how many fail
 	TimeLeft duration `json:"timeLeft"` // until the connection ends
@@ -52,8 +53,9 @@ type faultKind struct {
 	on func(*conversation, fault)
 	// idle does it to a session that has no connection now. Nil: only open ones fit.
 	idle func(*sessions, *session, fault)
-	// token: only connections by token fit.
-	token bool
+	// onToken does it to a token, whoever uses it, in place of on and idle. It
+	// reports whether the token is alive.
+	onToken func(*tokens, *token) bool
 	// mint: not for sessions at all.
 	mint bool
 }
@@ -82,11 +84,9 @@ var faultKinds = map[string]faultKind{
 		on: func(c *conversation, f fault) { c.stop(ending{code: f.Code, reason: f.Reason}) },
 	},
 	"expire-token": {
-		does:  "the token is over, and so are its sockets",
-		token: true,
-		on: func(c *conversation, _ fault) {
-			c.world.tokens.expireNow(c.caller.token) // every socket of the token hears of it
-		},
+		does:    "the token is over, and so are its sockets",
+		takes:   []string{"token"},
+		onToken: (*tokens).expireNow, // every socket of the token hears of it
 	},
 	"refuse-resume": {
 		does:  "resuming fails, and then no longer",
@@ -151,9 +151,9 @@ var faultKinds = map[string]faultKind{
 		},
 	},
 	"spent-token": {
-		does:  "the token has no uses left",
-		token: true,
-		on:    func(c *conversation, _ fault) { c.world.tokens.exhaust(c.caller.token) },
+		does:    "the token has no uses left",
+		takes:   []string{"token"},
+		onToken: (*tokens).exhaust,
 	},
 	"mint-error": {
 		does:  "minting fails; with 408 it is never answered",
@@ -186,6 +186,12 @@ func (f fault) complete() (_ fault, wrong string) {
 		}
 	}
 	switch {
+	case f.Token != "" && f.Token != "*" && !hashForm.MatchString(f.Token):
+		return f, "token is a hash as GET tokens shows it, or *"
+	case f.Token != "" && f.Session != "" && f.Session != "*":
+		return f, "name a session or a token, not both"
+	case f.Token != "" && f.After != 0:
+		return f, "after counts on an open connection: name a session, not a token"
 	case f.Status != 0 && mintErrors[f.Status] == nil && f.Status != noAnswer:
 		return f, "status is 400, 403, 429, 500, 503, or 408 for no answer"
 	case max(f.Latency, f.Jitter) > duration(maxLatency):
@@ -246,7 +252,7 @@ func (k faultKind) befalls() string {
 	switch {
 	case k.mint:
 		return "mint"
-	case k.token:
+	case k.onToken != nil:
 		return "token"
 	case k.idle != nil:
 		return "session"
@@ -258,7 +264,7 @@ func (k faultKind) befalls() string {
 func (f fault) options() map[string]any {
 	return map[string]any{
 		"after": f.After, "timeLeft": f.TimeLeft, "latency": f.Latency, "jitter": f.Jitter, "holds": f.Holds,
-		"times": f.Times, "code": f.Code, "status": f.Status, "reason": f.Reason,
+		"token": f.Token, "times": f.Times, "code": f.Code, "status": f.Status, "reason": f.Reason,
 	}
 }
 
@@ -301,11 +307,19 @@ func (s *Server) serveFault(w *world, rw http.ResponseWriter, r *http.Request, b
 		problem{http.StatusBadRequest, "invalid_request", wrong}.write(rw)
 		return
 	}
-	applied := 0
-	if faultKinds[f.Kind].mint {
+	applied, nothing := 0, problem{http.StatusNotFound, "session_not_found", "no session fits; an open one is needed for most kinds"}
+	switch kind := faultKinds[f.Kind]; {
+	case kind.mint:
 		w.failMints(f)
 		applied++
-	} else {
+	case f.Token != "":
+		nothing = problem{http.StatusNotFound, "token_not_found", "no token fits that is alive: GET tokens lists all"}
+		for _, one := range w.tokens.match(f.Token) {
+			if kind.onToken(w.tokens, one) {
+				applied++
+			}
+		}
+	default:
 		for _, one := range w.sessions.match(f.Session) {
 			if w.inflict(r.Context(), one, f) {
 				applied++
@@ -314,7 +328,7 @@ func (s *Server) serveFault(w *world, rw http.ResponseWriter, r *http.Request, b
 	}
 	w.log.Info("fault", "kind", f.Kind, "applied", applied)
 	if applied == 0 {
-		problem{http.StatusNotFound, "session_not_found", "no session fits; an open one is needed for most kinds"}.write(rw)
+		nothing.write(rw)
 		return
 	}
 	writeJSON(rw, http.StatusOK, "application/json", map[string]int{"applied": applied})
@@ -327,15 +341,22 @@ func (w *world) failMints(f fault) {
 
 // suffer undergoes a fault, now or when it is due.
 func (c *conversation) suffer(f fault) {
-	kind := faultKinds[f.Kind]
 	if f.After == 0 {
-		kind.on(c, f)
+		c.undergo(f)
 		return
 	}
 	c.agenda.plan(c.world.clock.Now().Add(time.Duration(f.After)), f.Kind, func() {
-		kind.on(c, f)
+		c.undergo(f)
 		c.idle()
 	})
+}
+
+func (c *conversation) undergo(f fault) {
+	if kind := faultKinds[f.Kind]; kind.onToken != nil {
+		kind.onToken(c.world.tokens, c.caller.token)
+	} else {
+		kind.on(c, f)
+	}
 }
 
 // inflict reports whether the fault fits the session.
@@ -343,14 +364,18 @@ func (w *world) inflict(ctx context.Context, on *session, f fault) bool {
 	kind := faultKinds[f.Kind]
 	open, token, resumable := w.sessions.state(on)
 	switch {
-	case kind.token && token == nil:
+	case kind.onToken != nil && token == nil:
 		return false
 	case open != nil:
 		return open.command(ctx, func(c *conversation) {
 			c.suffer(f)
 			c.idle()
 		})
-	case kind.idle != nil && resumable && f.After == 0:
+	case f.After != 0:
+		return false
+	case kind.onToken != nil: // it may come back with it, or open another
+		return kind.onToken(w.tokens, token)
+	case kind.idle != nil && resumable:
 		kind.idle(w.sessions, on, f)
 		return true
 	}

@@ -161,6 +161,66 @@ func TestFaultsOfTheLine(t *testing.T) {
 	}
 }
 
+func TestTokensDieWithoutAConnection(t *testing.T) {
+	const expired, spent = "1011 Token has expired", "1011 Token has been used too many times"
+	for _, tt := range []struct {
+		sentence string
+		run      func(t *testing.T, b *bench, order func(fault string, want any))
+	}{
+		{"between two connections", func(t *testing.T, b *bench, order func(string, any)) {
+			token := b.mint(t, `{"uses":0}`)
+			c := b.open(t, tokenPath+token, textSetup+`,"sessionResumption":{}`)
+			handle := c.ask(t, "hello", true).handle
+			c.conn.Close(1000, "")
+			synctest.Wait()
+			order(`{"kind":"spent-token","session":"s1"}`, 1.0)
+			if got := b.outcome(t, tokenPath+token, textSetup); got != spent {
+				t.Errorf("a spent one: %s", got)
+			}
+			order(`{"kind":"expire-token","after":"1s"}`, nil) // of no connection
+			order(`{"kind":"expire-token"}`, 1.0)
+			if got := b.outcome(t, tokenPath+token, textSetup+`,"sessionResumption":{"handle":"`+handle+`"}`); got != expired {
+				t.Errorf("an expired one: %s", got)
+			}
+			order(`{"kind":"expire-token"}`, nil)
+			order(`{"kind":"spent-token"}`, nil)
+		}},
+		{"before the first one", func(t *testing.T, b *bench, order func(string, any)) {
+			first, second, third := b.mint(t, ""), b.mint(t, ""), b.mint(t, "")
+			order(`{"kind":"expire-token"}`, nil)
+			order(`{"kind":"expire-token","token":"`+digestOf(first).String()+`"}`, 1.0)
+			order(`{"kind":"expire-token","token":"`+digestOf(first).String()+`"}`, nil)
+			order(`{"kind":"spent-token","token":"`+digestOf(second).String()+`","session":"*"}`, 1.0)
+			for token, want := range map[string]string{first: expired, second: spent, third: "live"} {
+				if got := b.outcome(t, tokenPath+token, textSetup); got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			}
+		}},
+		{"all of them", func(t *testing.T, b *bench, order func(string, any)) {
+			c := b.open(t, tokenPath+b.mint(t, ""), textSetup)
+			token := b.mint(t, "")
+			order(`{"kind":"expire-token","token":"*"}`, 2.0)
+			c.wantClosed(t, 1011, "auth token has expired")
+			if got := b.outcome(t, tokenPath+token, textSetup); got != expired {
+				t.Errorf("got %s", got)
+			}
+			order(`{"kind":"expire-token","token":"*"}`, nil)
+		}},
+	} {
+		t.Run(tt.sentence, func(t *testing.T) {
+			bubble(t, new(Server), func(t *testing.T, b *bench) {
+				tt.run(t, b, func(fault string, want any) {
+					t.Helper()
+					if code, got := b.control(t, "POST", "fault", fault); got["applied"] != want || want == nil && code != 404 {
+						t.Errorf("%s: %d %v", fault, code, got)
+					}
+				})
+			})
+		})
+	}
+}
+
 func TestMintsFailAsOrdered(t *testing.T) {
 	for status, name := range map[int]string{
 		400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE", 0: "UNAVAILABLE",
@@ -288,7 +348,7 @@ func TestFaultsAreDescribed(t *testing.T) {
 	}
 	for kind, want := range map[string]string{
 		"goaway":        `{"kind":"goaway","does":"goAway is sent, and the connection ends after it","befalls":"connection","options":[{"name":"timeLeft","type":"duration","default":"50s"},{"name":"after","type":"duration"}]}`,
-		"spent-token":   `{"kind":"spent-token","does":"the token has no uses left","befalls":"token","options":[{"name":"after","type":"duration"}]}`,
+		"spent-token":   `{"kind":"spent-token","does":"the token has no uses left","befalls":"token","options":[{"name":"token","type":"text"},{"name":"after","type":"duration"}]}`,
 		"refuse-resume": `{"kind":"refuse-resume","does":"resuming fails, and then no longer","befalls":"session","options":[{"name":"times","type":"integer","default":1},{"name":"code","type":"integer","default":1011},{"name":"reason","type":"text","default":"The service is currently unavailable."},{"name":"after","type":"duration"}]}`,
 		"mint-error":    `{"kind":"mint-error","does":"minting fails; with 408 it is never answered","befalls":"mint","options":[{"name":"status","type":"integer","default":503,"choices":[400,403,429,500,503,408]},{"name":"times","type":"integer","default":1},{"name":"after","type":"duration"}]}`,
 	} {

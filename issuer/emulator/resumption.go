@@ -262,7 +262,8 @@ func (s *sessions) refuse(of *session, n int, no *refusal) {
 	}
 }
 
-// match lists the sessions with that id, all of them for "*".
+// match lists the sessions with that id, all of them for "*" in the order of
+// their begin.
 func (s *sessions) match(id string) []*session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -272,6 +273,7 @@ func (s *sessions) match(id string) []*session {
 			out = append(out, one)
 		}
 	}
+	slices.SortFunc(out, byNumber)
 	return out
 }
 

@@ -285,8 +285,8 @@ func (a *action) suffers(node ast.Node) error {
 	if err := decodeStrict(pretty(t), &f); err != nil {
 		return yamlfile.Wrong(node, "fault: %v", err)
 	}
-	if f.Session != "" {
-		return yamlfile.Wrong(node, "fault: leave session out, it is the scenario's own")
+	if f.Session != "" || f.Token != "" {
+		return yamlfile.Wrong(node, "fault: leave session and token out, they are the scenario's own")
 	}
 	f, wrong := f.complete()
 	if wrong != "" {
@@ -299,7 +299,7 @@ func (a *action) suffers(node ast.Node) error {
 		switch kind := faultKinds[f.Kind]; {
 		case kind.mint:
 			c.world.failMints(f)
-		case kind.token && c.caller.token == nil:
+		case kind.onToken != nil && c.caller.token == nil:
 			return f.Kind + " needs a session by token"
 		default:
 			c.suffer(f)

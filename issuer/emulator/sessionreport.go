@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 )
@@ -53,7 +52,6 @@ func (w *world) reportSessions(ctx context.Context) sessionsReport {
 	ctx, cancel := context.WithTimeout(ctx, inspectPatience)
 	defer cancel()
 	list := w.sessions.match("*")
-	slices.SortFunc(list, byNumber)
 	reports := make([]sessionReport, len(list))
 	var inspected sync.WaitGroup
 	for i, one := range list {

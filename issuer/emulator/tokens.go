@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -42,6 +43,9 @@ type project [sha256.Size]byte
 type digest [sha256.Size]byte
 
 func digestOf(secret string) digest { return sha256.Sum256([]byte(secret)) }
+
+// hashForm is that of a digest as it is shown.
+var hashForm = regexp.MustCompile(`^[0-9a-f]{12}$`)
 
 func (d digest) String() string  { return hex.EncodeToString(d[:6]) }
 func (p project) String() string { return hex.EncodeToString(p[:6]) }
@@ -265,12 +269,29 @@ func (s *tokens) spend(t *token) bool {
 	return may
 }
 
-// exhaust leaves the token no more starts.
-func (s *tokens) exhaust(t *token) {
+// match lists the tokens with that hash, all of them for "*".
+func (s *tokens) match(hash string) []*token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var out []*token
+	for id, t := range s.byID {
+		if hash == "*" || hash == id.String() {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// exhaust leaves the token no more starts. It reports whether it was alive.
+func (s *tokens) exhaust(t *token) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.clock.Now().Before(t.expire) {
+		return false
+	}
 	t.used = max(t.used, t.limit, 1)
 	t.limit = t.used
+	return true
 }
 
 // giveBack undoes a start that was counted.
@@ -307,15 +328,18 @@ func (t *token) record(now time.Time, rule string, no *refusal) *refusal {
 	return no
 }
 
-// expireNow ends the token's life at once, if it still has one.
-func (s *tokens) expireNow(t *token) {
+// expireNow ends the token's life at once. It reports whether it had one.
+func (s *tokens) expireNow(t *token) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := s.clock.Now(); now.Before(t.expire) {
-		t.expire = now
-		heap.Fix(&s.byExpiry, t.place)
-		close(t.cutShort)
+	now := s.clock.Now()
+	if !now.Before(t.expire) {
+		return false
 	}
+	t.expire = now
+	heap.Fix(&s.byExpiry, t.place)
+	close(t.cutShort)
+	return true
 }
 
 // expiry is when the token's sockets are closed.
