@@ -124,8 +124,17 @@ func (s *Server) serveHandles(w *world, rw http.ResponseWriter, _ *http.Request,
 	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"handles": w.sessions.report()})
 }
 
-func (s *Server) serveTokens(w *world, rw http.ResponseWriter, _ *http.Request, _ []byte) {
-	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"tokens": w.tokens.report()})
+func (s *Server) serveTokens(w *world, rw http.ResponseWriter, r *http.Request, _ []byte) {
+	newest := maxTokens
+	if limit := r.URL.Query().Get("limit"); limit != "" {
+		var err error
+		if newest, err = strconv.Atoi(limit); err != nil || newest < 1 {
+			problem{http.StatusBadRequest, "invalid_request", "limit is how many of the newest tokens to list, 1 or more"}.write(rw)
+			return
+		}
+	}
+	tokens, count := w.tokens.report(newest)
+	writeJSON(rw, http.StatusOK, "application/json", map[string]any{"tokens": tokens, "count": count})
 }
 
 func (s *Server) serveSessions(w *world, rw http.ResponseWriter, r *http.Request, _ []byte) {

@@ -161,6 +161,8 @@ func TestControlRefuses(t *testing.T) {
 		{"GET where something changes", "GET", "reset", "application/json", ``, 405, "method_not_allowed", "use POST"},
 		{"POST where something is shown", "POST", "journal", "application/json", ``, 405, "method_not_allowed", "use GET"},
 		{"an unknown name", "GET", "clocks", "", ``, 404, "not_found", "POST fault"},
+		{"a limit of nothing", "GET", "tokens?limit=0", "", ``, 400, "invalid_request", "limit is how many"},
+		{"a limit that is no number", "GET", "tokens?limit=all", "", ``, 400, "invalid_request", "limit is how many"},
 		{"a bad after", "GET", "journal?after=x", "", ``, 400, "invalid_request", "after"},
 	} {
 		t.Run(tt.sentence, func(t *testing.T) {
@@ -218,6 +220,26 @@ func TestTokensEndpoint(t *testing.T) {
 		refusal := one["refusals"].([]any)[0].(map[string]any)
 		if refusal["rule"] != "handle" || refusal["reason"] != "Invalid session handle" {
 			t.Errorf("got %v", refusal)
+		}
+	})
+}
+
+func TestTheNewestTokensAreListed(t *testing.T) {
+	bubble(t, new(Server), func(t *testing.T, b *bench) {
+		var minted []string
+		for range 5 {
+			minted = append(minted, digestOf(b.mint(t, "")).String())
+			time.Sleep(time.Second)
+		}
+		for query, want := range map[string][]string{"": minted, "?limit=2": minted[3:], "?limit=5": minted, "?limit=9000000000": minted} {
+			_, got := b.control(t, "GET", "tokens"+query, "")
+			listed := []string{}
+			for _, one := range got["tokens"].([]any) {
+				listed = append(listed, one.(map[string]any)["token"].(string))
+			}
+			if !slices.Equal(listed, want) || got["count"] != 5.0 {
+				t.Errorf("%q lists %v of %v, want %v", query, listed, got["count"], want)
+			}
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"bytes"
 	"cmp"
 	"container/heap"
 	"crypto/hmac"
@@ -9,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -364,12 +366,16 @@ type tokenReport struct {
 	Refusals   []tokenRefusal `json:"refusals"`
 }
 
-// report lists all tokens, the oldest first.
-func (s *tokens) report() []tokenReport {
+// report lists the newest tokens, the oldest of them first, and tells how many
+// there are.
+func (s *tokens) report(newest int) (out []tokenReport, count int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]tokenReport, 0, len(s.byID))
-	for _, t := range s.byID {
+	all := slices.SortedFunc(maps.Values(s.byID), func(a, b *token) int {
+		return cmp.Or(a.minted.Compare(b.minted), bytes.Compare(a.id[:], b.id[:]))
+	})
+	out = []tokenReport{}
+	for _, t := range all[max(0, len(all)-newest):] {
 		r := tokenReport{
 			Token: t.id.String(), Project: t.project.String(),
 			Minted: t.minted, Expire: t.expire, NewSession: t.newSession,
@@ -384,8 +390,5 @@ func (s *tokens) report() []tokenReport {
 		}
 		out = append(out, r)
 	}
-	slices.SortFunc(out, func(a, b tokenReport) int {
-		return cmp.Or(a.Minted.Compare(b.Minted), cmp.Compare(a.Token, b.Token))
-	})
-	return out
+	return out, len(all)
 }

@@ -106,8 +106,8 @@ func TestTheSessionStoreIsBounded(t *testing.T) {
 		c := b.dial(t, tokenPath+token)
 		c.send(t, `{"setup":{`+audioSetup+`}}`)
 		c.wantClosed(t, 1011, "You exceeded your current quota: the emulator has 2 open sessions")
-		if report := b.server.world().tokens.report()[0]; report.Used != 2 || len(report.Refusals) != 1 || report.Refusals[0].Rule != "sessions" {
-			t.Errorf("the token is %+v", report)
+		if all, _ := b.server.world().tokens.report(1); all[0].Used != 2 || len(all[0].Refusals) != 1 || all[0].Refusals[0].Rule != "sessions" {
+			t.Errorf("the token is %+v", all[0])
 		}
 
 		newer.conn.Close(1000, "")

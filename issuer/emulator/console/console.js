@@ -13,7 +13,7 @@ const $ = (id) => document.getElementById(id);
 const ns = new URLSearchParams(location.search).get("ns") ?? "";
 
 /** What is known, as told last. */
-const known = { began: "", sessions: [], tokens: [], kinds: [] };
+const known = { began: "", sessions: [], tokens: [], minted: 0, kinds: [] };
 const ours = { at: Date.now(), when: performance.now() }; // the emulator's time, and when it was that
 
 const now = () => ours.at + performance.now() - ours.when;
@@ -133,10 +133,11 @@ function link(state, text) {
 
 /** look asks what there is, and tells whether somebody has reset it all. */
 async function look() {
-  const [{ now, began, sessions }, { tokens }] = await Promise.all([call("sessions"), call("tokens")]);
+  const [{ now, began, sessions }, { tokens, count: minted }] =
+    await Promise.all([call("sessions"), call("tokens", undefined, { limit: maxCards })]);
   Object.assign(ours, { at: Date.parse(now), when: performance.now() });
   const anew = known.began !== "" && began !== known.began;
-  Object.assign(known, { began, sessions, tokens });
+  Object.assign(known, { began, sessions, tokens, minted });
   return anew;
 }
 
@@ -157,8 +158,8 @@ function paint() {
   const others = known.sessions.filter((s) => s.state !== "open");
   say($("sessions-count"), known.sessions.length ? `${open.length} open, ${others.length} not` : "");
   cards($("sessions"), [...open.reverse(), ...others.reverse()], (s) => s.session, sessionCard);
-  say($("tokens-count"), known.tokens.length ? String(known.tokens.length) : "");
-  cards($("tokens"), known.tokens.toReversed(), (t) => t.token, tokenCard);
+  say($("tokens-count"), known.minted ? String(known.minted) : "");
+  cards($("tokens"), known.tokens.toReversed(), (t) => t.token, tokenCard, known.minted);
 
   choices($("only-session"));
   choices($("target"));
@@ -167,7 +168,7 @@ function paint() {
 const drawn = new WeakMap(); // by card: what brings it up to date
 
 /** cards shows one card for each item and keeps those that are there, with the focus in them. */
-function cards(list, items, idOf, card) {
+function cards(list, items, idOf, card, all = items.length) {
   const old = new Map([...list.children].map((e) => [e.dataset.id, e]));
   const shown = items.slice(0, maxCards).map((item) => {
     const id = idOf(item);
@@ -183,7 +184,7 @@ function cards(list, items, idOf, card) {
   });
   for (const e of old.values()) e.remove();
   shown.forEach((e, i) => list.children[i] !== e && list.insertBefore(e, list.children[i] ?? null));
-  if (items.length > maxCards) list.append(make("li", { className: "more", textContent: `and ${items.length - maxCards} older` }));
+  if (all > maxCards) list.append(make("li", { className: "more", textContent: `and ${all - maxCards} older` }));
 }
 
 /** choices offers the sessions, after the first option, which means all. What is chosen stays. */
@@ -549,7 +550,7 @@ $("clock").onsubmit = (event) => {
 $("reset").onclick = () => {
   const open = known.sessions.filter((s) => s.state === "open").length;
   say($("sure-what"), `In ${ns ? `the namespace ${ns}` : "the shared namespace"}, ${count(open, "open connection")} will be cut, and ` +
-    `${count(known.tokens.length, "token")}, ${count(known.sessions.length, "session")}, handles, faults and all frames forgotten. The time stays.`);
+    `${count(known.minted, "token")}, ${count(known.sessions.length, "session")}, handles, faults and all frames forgotten. The time stays.`);
   $("sure").showModal();
 };
 $("sure-no").onclick = () => $("sure").close();
