@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -104,6 +105,7 @@ func TestSessionsDoNotWaitForAClientThatDoesNotRead(t *testing.T) {
 		if err := conn.Write(t.Context(), websocket.MessageText, []byte(`{"setup":{`+textSetup+`}}`)); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // its session is the first
 		b.openKey(t, textSetup)
 		start := time.Now()
 		got := b.sessions(t)
