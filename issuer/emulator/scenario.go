@@ -57,6 +57,9 @@ type action struct {
 // expectable are the kinds of events that can be expected by name.
 var expectable = []eventKind{connected, resumed, typed, spoke, streamed, returned, minted, left}
 
+// afterSetup are the messages that a client may send, each by itself.
+var afterSetup = []string{"clientContent", "contextUpdate", "realtimeInput", "toolResponse"}
+
 // ParseScenario reads a scenario, YAML or JSON. An error names the line and what
 // may stand there.
 func ParseScenario(text []byte) (*Scenario, error) {
@@ -200,12 +203,22 @@ func (e *expectation) UnmarshalYAML(node ast.Node) error {
 	}
 	if key == "message" {
 		part, err := readTree(value, "message")
+		for name := range part {
+			if len(part) > 1 || !slices.Contains(afterSetup, name) {
+				return yamlfile.Wrong(value, "a message has one of %s; after the setup expect connect or resume", strings.Join(afterSetup, ", "))
+			}
+		}
 		*e = expectation{"a message that contains the given one", func(e event) bool { return e.message != nil && includes(asJSON(e.message), part) }}
 		return err
 	}
 	word, err := readWord(value, key)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case word == "" && key == "toolResponse":
+		return yamlfile.Wrong(value, "toolResponse names a function: for any of them write expect: toolResponse")
+	case word == "":
+		return yamlfile.Wrong(value, "%s is empty: for any text write expect: text", key)
 	}
 	named := redactText(word) // for people
 	switch key {
