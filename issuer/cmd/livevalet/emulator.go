@@ -21,7 +21,7 @@ import (
 // emulatorOptions are the emulator's, as flags and as keys of a file. What is
 // zero is as the emulator has it by itself.
 type emulatorOptions struct {
-	Connection     span       `yaml:"connection" placeholder:"DURATION" help:"How long the emulator keeps a connection (10m)."`
+	Connection     span       `yaml:"connection" placeholder:"DURATION" help:"How long the emulator keeps a connection (10m); -1s is for ever."`
 	GoAwayLead     span       `yaml:"goAwayLead" name:"goaway-lead" placeholder:"DURATION" help:"How long before that it sends goAway (50s); -1s sends none."`
 	FinalClose     closeFrame `yaml:"finalClose" placeholder:"CODE REASON" help:"How it ends a connection whose time is over (1011 Deadline expired before operation could complete.)."`
 	HandleLifetime span       `yaml:"handleLifetime" placeholder:"DURATION" help:"How long a session can be resumed (2h)."`
@@ -37,7 +37,7 @@ type emulatorOptions struct {
 	SpendOnOpen         bool          `yaml:"spendOnOpen" name:"u7-spend-on-open" help:"A use is counted when the socket opens."`
 	MintEchoes          bool          `yaml:"mintEchoes" name:"u8-mint-echoes" help:"A mint is answered with the whole token."`
 	UnaskedUpdates      bool          `yaml:"unaskedUpdates" name:"u9-unasked-updates" help:"Resumption updates come unasked."`
-	UpdateEvery         span          `yaml:"updateEvery" name:"u9-update-every" placeholder:"DURATION" help:"Handles come as often as this, not after turns alone."`
+	UpdateEvery         cadence       `yaml:"updateEvery" name:"u9-update-every" placeholder:"DURATION" help:"Handles come as often as this, not after turns alone; at least 100ms apart."`
 	KeyOnConstrained    bool          `yaml:"keyOnConstrained" name:"u11-key-on-constrained" help:"The method for tokens accepts an API key."`
 	AcceptLockedUpdate  bool          `yaml:"acceptLockedUpdate" name:"u12-accept-locked-update" help:"contextUpdate may change what the token locks."`
 	DefaultText         bool          `yaml:"defaultText" name:"u13-default-text" help:"A setup without responseModalities asks for TEXT."`
@@ -105,6 +105,7 @@ func readScenario(file string) (*emulator.Scenario, error) {
 // The values below are texts to flags and to files, where an error has a line.
 
 func (d *span) UnmarshalYAML(node ast.Node) error          { return readText(node, d) }
+func (d *cadence) UnmarshalYAML(node ast.Node) error       { return readText(node, d) }
 func (f *closeFrame) UnmarshalYAML(node ast.Node) error    { return readText(node, f) }
 func (h *handleRefusal) UnmarshalYAML(node ast.Node) error { return readText(node, h) }
 
@@ -119,7 +120,7 @@ func readText(node ast.Node, into encoding.TextUnmarshaler) error {
 	return nil
 }
 
-// span is a duration.
+// span is a duration. Zero is how an option says that it was left out.
 type span time.Duration
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -128,7 +129,26 @@ func (d *span) UnmarshalText(text []byte) error {
 	if err != nil {
 		return errors.New("write a duration, such as 20s or 1h30m")
 	}
+	if v == 0 {
+		return errors.New("write a duration that is not zero, or leave it out for the default")
+	}
 	*d = span(v)
+	return nil
+}
+
+// cadence is how far apart updates are.
+type cadence span
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *cadence) UnmarshalText(text []byte) error {
+	var v span
+	if err := v.UnmarshalText(text); err != nil {
+		return err
+	}
+	if time.Duration(v) < emulator.MinUpdateEvery {
+		return fmt.Errorf("write a duration of at least %v", emulator.MinUpdateEvery)
+	}
+	*d = cadence(v)
 	return nil
 }
 

@@ -34,7 +34,7 @@ strictMask: true
 	}
 	want := emulatorOptions{
 		Connection: span(20 * time.Second), GoAwayLead: span(-time.Second), FinalClose: closeFrame{1008, "The operation was aborted."},
-		HandleLifetime: span(24 * time.Hour), Seed: 7, Rude: true, UpdateEvery: span(1200 * time.Millisecond),
+		HandleLifetime: span(24 * time.Hour), Seed: 7, Rude: true, UpdateEvery: cadence(1200 * time.Millisecond),
 		UnknownToken: closeFrame{1007, "No such token"}, UnknownHandle: "not-found", StrictMask: true,
 	}
 	if got != want {
@@ -55,7 +55,7 @@ func TestEverySwitchHasAFlagAndAKey(t *testing.T) {
 			}
 			value := "true"
 			switch field.Type {
-			case reflect.TypeFor[span]():
+			case reflect.TypeFor[cadence]():
 				value = "1s"
 			case reflect.TypeFor[closeFrame]():
 				value = "1008 x"
@@ -124,6 +124,9 @@ func TestABadOptionOfTheEmulatorIsRefused(t *testing.T) {
 		"no duration":        {"seed: 1\n\nconnection: soon", "line 3:"},
 		"no close code":      {"finalClose: 1005 x", "line 1: write a close code"},
 		"no way to refuse":   {"unknownHandle: maybe", "line 1: write not-found or invalid"},
+		"no time at all":     {"connection: 0s", "line 1: write a duration that is not zero"},
+		"updates too often":  {"seed: 1\nupdateEvery: 99ms", "line 2: write a duration of at least 100ms"},
+		"negative updates":   {"updateEvery: -1s", "line 1: write a duration of at least 100ms"},
 		"what is no mapping": {"- a", "line 1:"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -132,8 +135,17 @@ func TestABadOptionOfTheEmulatorIsRefused(t *testing.T) {
 			}
 		})
 	}
-	if got := refused(t, nil, "dev", "--emulator-u17-unknown-handle=maybe"); !strings.Contains(got, "not-found or invalid") {
-		t.Errorf("it says %s", got)
+	for flag, want := range map[string]string{
+		"--emulator-u17-unknown-handle=maybe": "not-found or invalid",
+		"--emulator-connection=0s":            "--emulator-connection: write a duration that is not zero",
+		"--emulator-goaway-lead=0":            "--emulator-goaway-lead: write a duration that is not zero",
+		"--emulator-u9-update-every=9ms":      "--emulator-u9-update-every: write a duration of at least 100ms",
+	} {
+		for _, command := range []string{"dev", "emulate"} {
+			if got := refused(t, nil, command, "--listen", ":0", flag); !strings.Contains(got, want) {
+				t.Errorf("%s %s says %s", command, flag, got)
+			}
+		}
 	}
 }
 
