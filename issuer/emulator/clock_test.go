@@ -204,8 +204,9 @@ func TestTheClockRefuses(t *testing.T) {
 	for _, tt := range []struct{ sentence, body, detail string }{
 		{"to go back", `{"advance":"-1s"}`, "negative"},
 		{"to go on for ever", `{"advance":"2000000h"}`, "moves forward"},
-		{"what is no duration", `{"advance":9}`, ""},
-		{"other names", `{"by":"9m"}`, `unknown field "by"`},
+		{"what is no duration", `{"advance":9}`, `advance is a duration in quotes, such as "10s"`},
+		{"other names", `{"by":"9m"}`, `unknown field "by": there are advance`},
+		{"a list", `["9m"]`, "send one JSON object"},
 	} {
 		t.Run(tt.sentence, func(t *testing.T) {
 			bubble(t, new(Server), func(t *testing.T, b *bench) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -208,12 +209,41 @@ func decodeStrict(body []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+		return plainJSON(err, into)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("send one JSON object")
+		return errOneObject
 	}
 	return nil
+}
+
+var errOneObject = errors.New("send one JSON object")
+
+// plainJSON is what the decoder says, without Go's types.
+func plainJSON(err error, into any) error {
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: %w", errOneObject, err)
+	}
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case ok && wrong.Field == "":
+		return errOneObject
+	case ok && wrong.Type == reflect.TypeFor[duration]():
+		return fmt.Errorf("%s is a duration in quotes, such as \"10s\"", wrong.Field)
+	case ok && wrong.Type.Kind() == reflect.Int:
+		return fmt.Errorf("%s is a whole number", wrong.Field)
+	case ok:
+		return fmt.Errorf("%s is a text", wrong.Field)
+	}
+	message, unknown := strings.CutPrefix(err.Error(), "json: ")
+	if unknown { // field
+		var names []string
+		for field := range reflect.TypeOf(into).Elem().Fields() {
+			names = append(names, field.Tag.Get("json"))
+		}
+		message += ": there are " + strings.Join(names, ", ")
+	}
+	return errors.New(message)
 }
 
 func (p problem) write(rw http.ResponseWriter) {

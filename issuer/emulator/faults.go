@@ -34,11 +34,14 @@ type duration time.Duration
 
 func (d *duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
-	if err == nil && v < 0 {
-		err = fmt.Errorf("duration %q is negative", text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is no duration: write one such as 10s or 1m30s", text)
+	case v < 0:
+		return fmt.Errorf("%q is negative: write a duration such as 10s", text)
 	}
 	*d = duration(v)
-	return err
+	return nil
 }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -199,7 +202,7 @@ func (f fault) complete() (_ fault, wrong string) {
 	case f.Kind == "burst" && f.Holds > duration(maxLatency):
 		return f, "a burst holds back for at most 1m"
 	case f.Times < 0 || f.Times > 1000:
-		return f, "times is at most 1000"
+		return f, "times is from 1 to 1000"
 	case f.Code != 0 && !ValidCloseCode(f.Code):
 		return f, "code is 1000 to 1014 or 3000 to 4999, without 1004 and 1005; 1006 cuts the socket"
 	}
