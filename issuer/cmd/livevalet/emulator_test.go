@@ -202,3 +202,14 @@ func TestAScenarioIsReadBeforeAnythingIsServed(t *testing.T) {
 		t.Errorf("dev plays %s", text)
 	}
 }
+
+func TestWhoCannotListenIsToldHowToListenElsewhere(t *testing.T) {
+	taken := strings.TrimPrefix(start(t, nil, "emulate", "--listen", ":0").url, "http://")
+	for _, addr := range []string{taken, ":99999", ":http2"} {
+		for _, command := range []string{"dev", "emulate"} {
+			if got := refused(t, nil, command, "--listen", addr); !strings.Contains(got, "--listen :0") {
+				t.Errorf("%s at %s says %s", command, addr, got)
+			}
+		}
+	}
+}

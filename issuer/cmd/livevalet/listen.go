@@ -21,6 +21,15 @@ func address(asked string, getenv func(string) string, fallback string) (string,
 	return net.JoinHostPort(cmp.Or(host, "127.0.0.1"), port), nil
 }
 
+// listen opens a port.
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: choose another address with --listen, such as 127.0.0.1:8088, or a free port with --listen :0", err)
+	}
+	return l, nil
+}
+
 // isLoopback reports whether only this machine can reach the address.
 func isLoopback(addr string) bool {
 	host, _, _ := net.SplitHostPort(addr)

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 
 	"github.com/livevalet/livevalet/issuer"
@@ -82,7 +81,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	if r.site, err = newSite(f.Demo, s.live); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", addr)
+	listener, err := listen(addr)
 	if err != nil {
 		return err
 	}
