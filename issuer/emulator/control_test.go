@@ -138,7 +138,7 @@ func TestControlRefuses(t *testing.T) {
 	}{
 		{"an unknown kind, naming the known ones", "POST", "fault", "application/json", `{"kind":"flood"}`, 400, "invalid_request", "kind is one of burst, close, drop, empty, expire-token, forget-handle, goaway, half-open, malformed, mint-error, phantom-interrupt, refuse-resume, slow, spent-token, stall, unknown-field"},
 		{"no kind", "POST", "fault", "application/json", ``, 400, "invalid_request", "kind is one of"},
-		{"an unknown field", "POST", "fault", "application/json", `{"kind":"drop","sesion":"s1"}`, 400, "invalid_request", `unknown field "sesion": there are kind, session, after, times,`},
+		{"an unknown field", "POST", "fault", "application/json", `{"kind":"drop","sesion":"s1"}`, 400, "invalid_request", `unknown field "sesion": there are kind, session, token, after, times,`},
 		{"fewer than no times", "POST", "fault", "application/json", `{"kind":"mint-error","times":-2}`, 400, "invalid_request", "times is from 1 to 1000"},
 		{"a text for a number", "POST", "fault", "application/json", `{"kind":"mint-error","times":"2"}`, 400, "invalid_request", "times is a whole number"},
 		{"half a number", "POST", "fault", "application/json", `{"kind":"mint-error","times":1.5}`, 400, "invalid_request", "times is a whole number"},
