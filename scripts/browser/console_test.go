@@ -120,7 +120,7 @@ func TestConsole(t *testing.T) {
 	})
 	step("the clock takes any duration, and says what is none", func(t *testing.T, c console) {
 		c.Type("#advance", "soon\r")
-		c.says("invalid duration", true)
+		c.says("is no duration", true)
 		c.eval(`$("#advance").value = ""`)
 		c.Type("#advance", "90m\r")
 		c.holds(`text("#ahead").endsWith(", 2 h ahead")`)
