@@ -50,7 +50,7 @@ func eventObject(e session.Event) js.Value {
 		if e.Rung == session.RungRestart {
 			restored = "none"
 		}
-		return object("type", "resumed", "rung", string(e.Rung), "restored", restored, "replayed", 0, "uncertain", 0,
+		return object("type", "resumed", "rung", string(e.Rung), "restored", restored, "replayed", e.Replayed, "uncertain", e.Uncertain,
 			"lostAudioMs", ms(e.LostAudio), "gapMs", ms(e.Gap), "cause", string(e.Cause))
 	case session.Dropped:
 		return object("type", "dropped", "ms", ms(e.Audio))

@@ -1,7 +1,10 @@
 package edge
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -79,7 +82,8 @@ func input(n node) (live.Input, error) {
 			case "text", "activityEnd":
 				in.Asks = true
 			case "audio":
-				in.Stream, in.Audio = true, audioLength(value.get(key))
+				in.Stream = true
+				in.Audio, in.Quiet = sound(value.get(key))
 			case "video":
 				in.Stream = true
 			}
@@ -94,15 +98,40 @@ func input(n node) (live.Input, error) {
 	return in, nil
 }
 
-// audioLength is how long a blob of 16-bit mono PCM sounds: at least 1 ms, so
-// that sound is never taken for another kind of input.
-func audioLength(blob node) time.Duration {
+// hush is the level, in the units of a sample, below which nobody can be heard:
+// 50 dB below full scale.
+const hush = 104
+
+// sound tells how long a blob of 16-bit mono PCM plays, at least 1 ms, so that it
+// is never taken for another kind of input, and whether nobody can be heard in it.
+func sound(blob node) (length time.Duration, quiet bool) {
 	rate := 16000
 	if _, after, ok := strings.Cut(blob.get("mimeType").text(), "rate="); ok {
 		if r, err := strconv.Atoi(after); err == nil && r > 0 {
 			rate = r
 		}
 	}
-	samples := len(blob.get("data").text()) * 3 / 4 / 2
-	return max(time.Millisecond, time.Duration(samples)*time.Second/time.Duration(rate))
+	text := blob.get("data").text()
+	samples := len(text) * 3 / 4 / 2
+	if pcm, err := base64.StdEncoding.DecodeString(text); err == nil {
+		samples = len(pcm) / 2
+		quiet = level(pcm) < hush
+	}
+	return max(time.Millisecond, time.Duration(samples)*time.Second/time.Duration(rate)), quiet
+}
+
+// level is the root mean square of samples around their mean: what does not
+// change cannot be heard.
+func level(pcm []byte) float64 {
+	var sum, squares, n float64
+	for ; len(pcm) > 1; pcm = pcm[2:] {
+		x := float64(int16(binary.LittleEndian.Uint16(pcm)))
+		sum += x
+		squares += x * x
+		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	return math.Sqrt(max(0, squares/n-(sum/n)*(sum/n)))
 }

@@ -271,7 +271,11 @@ func readClient(t *testing.T, wire string) string {
 		words = append(words, "asks")
 	}
 	if in.Audio > 0 {
-		words = append(words, "sound of "+in.Audio.String())
+		word := "sound of "
+		if in.Quiet {
+			word = "silence of "
+		}
+		words = append(words, word+in.Audio.String())
 	}
 	if len(in.Answers) > 0 {
 		words = append(words, "answers "+strings.Join(in.Answers, ","))

@@ -48,8 +48,15 @@ type Input struct {
 	// Audio is the length of the sound in this message, 0 for any other input.
 	// Only such input may be evicted when a queue is full.
 	Audio time.Duration
+	// Quiet is set for sound in which nobody can be heard.
+	Quiet bool
 	// Answers lists the ids of the function calls that this message answers.
 	Answers []string
 
 	Body Payload
 }
+
+// Replayable reports whether another connection of the session needs the message,
+// too. A picture is out of date by then, and the answer to a call belongs to the
+// call.
+func (in Input) Replayable() bool { return len(in.Answers) == 0 && (!in.Stream || in.Audio > 0) }

@@ -171,7 +171,11 @@ func (l *line) live() {
 	case l.grant != l.last.grant:
 		rung = RungToken
 	}
-	l.emit(Resumed{Rung: rung, Gap: l.liveAt.Sub(l.last.endedAt), LostAudio: l.lostAudio, Cause: l.last.endedBy})
+	again := l.outbox.rewind(rung == RungRestart)
+	l.emit(Resumed{
+		Rung: rung, Cause: l.last.endedBy, Gap: l.liveAt.Sub(l.last.endedAt), LostAudio: l.lostAudio + again.lost,
+		Replayed: again.messages, Uncertain: again.doubtful,
+	})
 	l.lostAudio = 0
 }
 
@@ -181,7 +185,7 @@ func (l *line) pump(ctx context.Context) end {
 	defer timer.Stop()
 	for {
 		now := time.Now()
-		due, cause, wake := rotate(now, l.turn.quiet(), l.deadlines())
+		due, cause, wake := rotate(now, l.quiet(), l.deadlines())
 		if due && len(l.messages) == 0 {
 			e := l.ended(nil)
 			e.rotation = cause
@@ -203,13 +207,22 @@ func (l *line) pump(ctx context.Context) end {
 			if e, over := l.renewed(f); over {
 				return e
 			}
-		case <-l.queue.ready:
+		case <-l.outbox.ready:
 		case <-l.woken: // nothing waits for a retry
 		case <-timer.C:
 		case <-ctx.Done():
 			return l.ended(context.Cause(ctx))
 		}
 	}
+}
+
+// quiet is from when on nothing is lost or cut short by changing the connection,
+// as far as can be known now.
+func (l *line) quiet() time.Time {
+	if l.outbox.unsure() {
+		return time.Time{}
+	}
+	return l.turn.quiet()
 }
 
 // deadlines are the reasons to change this connection.
@@ -255,19 +268,22 @@ func (l *line) flush(now time.Time) (again time.Time) {
 		if l.conn.Buffered() > highWater {
 			return now.Add(drainPoll)
 		}
-		it, ok := l.queue.take()
+		it, ok := l.outbox.take(l.turn.number, now)
 		if !ok {
 			return time.Time{}
 		}
 		err := l.conn.Send(it.input)
 		if errors.Is(err, live.ErrNotOpen) {
-			l.queue.giveBack(it) // the socket's end is on its way to l.over
+			l.outbox.giveBack(it) // the socket's end is on its way to l.over
 			return time.Time{}
 		}
 		if err == nil {
-			l.turn.sent(it.input)
+			l.turn.sent(it.input, now)
 		}
-		it.settle(err)
+		if err != nil || !it.input.Replayable() {
+			l.outbox.forget(it)
+		}
+		it.settled(err)
 	}
 }
 
@@ -276,9 +292,12 @@ func (l *line) receive(m live.Message) {
 	if m.SetupComplete && l.liveAt.IsZero() {
 		l.live()
 	}
-	l.turn.received(m)
+	if over, ok := l.turn.received(m, time.Now()); ok {
+		l.outbox.answered(over)
+	}
 	if !m.Handle.IsZero() {
 		l.handle = m.Handle
+		l.outbox.covered()
 	}
 	if m.GoAway {
 		d := goAwayDeadline(time.Now(), m.TimeLeft)

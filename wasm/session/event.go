@@ -56,7 +56,9 @@ type (
 	Resumed struct {
 		Rung      Rung
 		Gap       time.Duration // from when the old socket was closed, or given up, to setupComplete
-		LostAudio time.Duration // evicted meanwhile
+		LostAudio time.Duration // evicted meanwhile, or before and not known to have been taken in
+		Replayed  int           // messages sent again
+		Uncertain int           // of them, those that the service may have taken in before
 		Cause     Cause
 	}
 	// Dropped is sound that gave way to newer sound before it could be sent.

@@ -220,7 +220,7 @@ func (st *story) event(e Event) {
 		}
 		st.note("%s %s", e.State, e.Cause)
 	case Resumed:
-		st.note("resumed by %s after %s, gap %v, lost %v", e.Rung, e.Cause, e.Gap, e.LostAudio)
+		st.note("resumed by %s after %s, gap %v, lost %v, replayed %d, uncertain %d", e.Rung, e.Cause, e.Gap, e.LostAudio, e.Replayed, e.Uncertain)
 	case GoAway:
 		st.note("goaway in %v", e.TimeLeft)
 	case TokenNews:

@@ -1,10 +1,6 @@
 package session
 
-import (
-	"time"
-
-	"github.com/livevalet/livevalet/wasm/live"
-)
+import "time"
 
 // deadline is one reason to change the connection: from want on at a quiet
 // moment, at must in any case.
@@ -28,19 +24,27 @@ func tokenDeadline(g *grant) deadline {
 }
 
 // rotate says whether to change the connection now, and why; otherwise when to
-// look again (the zero time: never by itself).
-func rotate(now time.Time, quiet bool, deadlines []deadline) (due bool, cause Cause, next time.Time) {
+// look again (the zero time: never by itself). It will be quiet from a time on,
+// or with the zero time only after more has happened.
+func rotate(now, quiet time.Time, deadlines []deadline) (due bool, cause Cause, next time.Time) {
 	for _, d := range deadlines {
-		if !now.Before(d.must) || quiet && !now.Before(d.want) {
-			return true, d.cause, time.Time{}
-		}
 		at := d.must
-		if quiet {
-			at = d.want
+		if !quiet.IsZero() && quiet.Before(d.must) {
+			at = later(quiet, d.want)
+		}
+		if !now.Before(at) {
+			return true, d.cause, time.Time{}
 		}
 		next = earliest(next, at)
 	}
 	return false, "", next
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // earliest returns the earlier of two times, where the zero time means never.
@@ -49,55 +53,4 @@ func earliest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// turn follows who owes whom an answer, as far as messages tell. Speech is not
-// followed: only the service knows where in a stream of sound somebody speaks.
-type turn struct {
-	asked   bool            // input was sent that the next turn, or the one under way, answers
-	next    bool            // and more, which the turn after that answers
-	running bool            // the model's turn began
-	covered bool            // the handle was given after the last turn, and after all input but streams
-	owed    map[string]bool // function calls not yet answered
-}
-
-// quiet reports whether the connection can be changed without losing a turn,
-// an answer or a message.
-func (t *turn) quiet() bool { return !t.asked && !t.running && t.covered && len(t.owed) == 0 }
-
-// sent follows input that a socket took.
-func (t *turn) sent(in live.Input) {
-	if !in.Stream {
-		t.covered = false
-	}
-	if in.Asks {
-		// What is asked into a turn ends it; its own answer is the turn after that.
-		t.next = t.next || t.asked || t.running
-		t.asked = true
-	}
-	for _, id := range in.Answers {
-		delete(t.owed, id)
-	}
-}
-
-// received follows a server message.
-func (t *turn) received(m live.Message) {
-	if m.Content || len(m.Calls) > 0 {
-		t.running, t.covered = true, false
-	}
-	for _, id := range m.Calls {
-		if t.owed == nil {
-			t.owed = make(map[string]bool)
-		}
-		t.owed[id] = true
-	}
-	for _, id := range m.Cancelled {
-		delete(t.owed, id)
-	}
-	if m.TurnComplete {
-		t.asked, t.next, t.running = t.next, false, false
-	}
-	if !m.Handle.IsZero() && !t.asked && !t.running {
-		t.covered = true
-	}
 }

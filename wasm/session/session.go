@@ -77,7 +77,7 @@ const (
 // during and after Run, and return at once.
 type Session struct {
 	cfg    Config
-	queue  *queue
+	outbox *outbox
 	woken  chan struct{}  // holds a value when a wait for a retry should end
 	random func() float64 // in [0, 1); tests take the chance out
 
@@ -115,7 +115,7 @@ func New(cfg Config) *Session {
 			*limit.field = limit.value
 		}
 	}
-	s := &Session{cfg: cfg, queue: newQueue(), woken: make(chan struct{}, 1), random: rand.Float64, quit: make(chan struct{})}
+	s := &Session{cfg: cfg, outbox: newOutbox(), woken: make(chan struct{}, 1), random: rand.Float64, quit: make(chan struct{})}
 	s.purse = purse{
 		source: cfg.Source, profile: cfg.Profile, timeout: cfg.TokenTimeout, release: cfg.Release,
 		news: func(g *grant) { s.tokenNews(g, false) },
@@ -131,7 +131,7 @@ func New(cfg Config) *Session {
 // [ErrDropped] or [ErrClosed]. It may run on any goroutine and must return at
 // once. If Send returns an error, settle is not called.
 func (s *Session) Send(in live.Input, settle func(error)) error {
-	return s.queue.push(item{in, settle})
+	return s.outbox.push(in, settle)
 }
 
 // Wake ends a wait for a retry, unless the issuer asked for it: the network is
@@ -163,7 +163,7 @@ func (s *Session) Run(ctx context.Context) error {
 	cancel(ErrClosed)
 	<-watched
 	s.purse.close()
-	s.queue.close()
+	s.outbox.close()
 	cause, ended := CauseClosed, (*Error)(nil)
 	if errors.As(err, &ended) {
 		cause = CauseFailed
@@ -309,7 +309,7 @@ func (s *Session) tokenNews(g *grant, opened bool) {
 
 // tellDropped reports sound that was evicted since the last time.
 func (s *Session) tellDropped() {
-	if d := s.queue.takeDropped(); d > 0 {
+	if d := s.outbox.takeDropped(); d > 0 {
 		s.lostAudio += d
 		s.emit(Dropped{d})
 	}

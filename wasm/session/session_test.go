@@ -387,14 +387,15 @@ func TestInputWaitsInOrderWhileThereIsNoConnection(t *testing.T) {
 		if early() != nil || setup() != nil {
 			t.Errorf("settled with %v, %v", early(), setup())
 		}
-		st.turn(p, "h1")
+		st.turn(p, "h1") // one for each question
+		st.turn(p, "h2")
 		p.finish(live.CloseAbnormal, "")
 		synctest.Wait()
 		gap := st.say("in the gap")
 		if gap() == nil {
 			t.Error("input settled while there was no connection")
 		}
-		next := st.goLive("h1")
+		next := st.goLive("h2")
 		after := st.say("after")
 		if gap() != nil || after() != nil {
 			t.Errorf("settled with %v, %v", gap(), after())
@@ -474,26 +475,6 @@ func TestInputThatCannotBeWrittenIsRefusedAloneAndAFullSocketHoldsBackTheRest(t 
 			t.Errorf("settled with %v after the socket drained", held())
 		}
 	})
-}
-
-func TestTheQueueRefusesMoreThanItHolds(t *testing.T) {
-	q := newQueue()
-	for range maxWaiting {
-		if err := q.push(item{settle: func(error) {}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := q.push(item{settle: func(error) {}}); !errors.Is(err, ErrQueueFull) {
-		t.Errorf("push on a full queue: %v", err)
-	}
-	it, _ := q.take()
-	if err := q.push(item{settle: func(error) {}}); err != nil {
-		t.Fatal(err)
-	}
-	q.giveBack(it)
-	if err := q.push(item{settle: func(error) {}}); !errors.Is(err, ErrQueueFull) {
-		t.Errorf("push after giving back: %v", err)
-	}
 }
 
 // Stopping must leave nothing behind, wherever the session happens to wait: the
@@ -672,4 +653,67 @@ func TestASocketIsNeverDialledMoreThanTheBackOffAllows(t *testing.T) {
 	if minutes := int(maxTrouble/time.Minute) + 1; st.dialled > minutes*15 {
 		t.Errorf("%d dials in %d minutes", st.dialled, minutes)
 	}
+}
+
+// What a cut leaves in doubt is said again on the next connection, in order.
+func TestWhatNoHandleHoldsIsSentAgain(t *testing.T) {
+	frame := func(name string, quiet bool) live.Input {
+		return live.Input{Stream: true, Audio: 20 * time.Millisecond, Quiet: quiet, Body: name}
+	}
+	st := tell(t, func(st *story) {
+		p := st.begin()
+		st.say("taken in")
+		st.turn(p, "h2")
+		again := st.say("asked into the cut")
+		for _, in := range []live.Input{frame("silence", true), frame("speech", false), frame("a pause", true), {Body: "end"}} {
+			if err := st.session.Send(in, func(error) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if err := again(); err != nil {
+			t.Errorf("a message that a socket took is settled with %v", err)
+		}
+		p.finish(live.CloseAbnormal, "")
+		next := st.goLive("h2")
+		var got []string
+		for len(next.inputs) > 0 {
+			got = append(got, (<-next.inputs).Body.(string))
+		}
+		if want := "asked into the cut, speech, a pause, end"; strings.Join(got, ", ") != want {
+			t.Errorf("the next connection is sent %q, want %q", got, want)
+		}
+	})
+	if log := strings.Join(st.log, "\n"); !strings.Contains(log, "replayed 4, uncertain 0") {
+		t.Errorf("the receipt does not say so:\n%s", log)
+	}
+}
+
+// A rotation does not cut off somebody who speaks.
+func TestARotationWaitsForAPauseInSpeech(t *testing.T) {
+	tell(t, func(st *story) {
+		p := st.begin()
+		p2 := make(chan *pipe)
+		go func() { p2 <- st.goLive("h1") }()
+		speech := time.NewTicker(20 * time.Millisecond)
+		defer speech.Stop()
+		for i := range 500 {
+			<-speech.C
+			if i == 100 {
+				p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			}
+			if err := st.session.Send(live.Input{Stream: true, Audio: 20 * time.Millisecond}, func(error) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ended := time.Now()
+		synctest.Wait()
+		if !p.open() {
+			t.Error("somebody who speaks was cut off")
+		}
+		<-p2
+		if took := time.Since(ended); took != pause {
+			t.Errorf("the rotation comes %v after the last word, want %v", took, pause)
+		}
+	})
 }

@@ -1,0 +1,290 @@
+package session
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+const (
+	maxWaiting = 1024             // messages that are not sound
+	ringLength = 10 * time.Second // sound
+
+	// onTheWay is how long a message may take to arrive. What was sent less than
+	// this before a turn began may have arrived after it had.
+	onTheWay = 700 * time.Millisecond
+)
+
+// outbox holds what the application said, in the order it was said, until the
+// service is known to keep it: what no socket took yet, and what one took that
+// the newest handle is not known to contain. After a resume the latter is sent
+// again. Sound is kept up to the ring's length, the oldest giving way; nothing
+// else is ever evicted. Any goroutine may push; the rest is the session's.
+type outbox struct {
+	ready chan struct{} // holds a value when there may be something to send
+
+	mu       sync.Mutex
+	items    []*item       // guarded by mu: in order; those that a socket took come first
+	next     int           // guarded by mu: index of the first that no socket took
+	reliable int           // guarded by mu: items that are not sound
+	audio    time.Duration // guarded by mu: sound in items
+	dropped  time.Duration // guarded by mu: sound evicted before a socket took it, since the last takeDropped
+	faded    *item         // guarded by mu: stands for all sound evicted after a socket took it; nil: none
+	closed   bool          // guarded by mu
+}
+
+// item is input on its way. settle is called once, with nil when an open socket
+// took it.
+type item struct {
+	input  live.Input
+	settle func(error)
+
+	// The rest describes the last time that a socket took it.
+	sent     time.Time
+	turn     int  // turns that had begun by then
+	answered bool // a turn that began later is over, so that a handle given from now on contains it
+	doubtful bool // a handle was given since, which may contain it
+}
+
+func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
+
+// push adds input, or says at once why it cannot be sent.
+func (o *outbox) push(in live.Input, settle func(error)) error {
+	evicted, err := o.add(&item{input: in, settle: settle})
+	for _, old := range evicted {
+		old.settle(ErrDropped)
+	}
+	if err == nil {
+		o.signal()
+	}
+	return err
+}
+
+func (o *outbox) add(it *item) (evicted []*item, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.closed:
+		return nil, ErrClosed
+	case it.input.Audio == 0 && o.reliable >= maxWaiting:
+		return nil, ErrQueueFull
+	}
+	o.items = append(o.items, it)
+	o.count(it, +1)
+	for o.audio > ringLength {
+		oldest := slices.IndexFunc(o.items, func(it *item) bool { return it.input.Audio > 0 })
+		old := o.items[oldest]
+		if oldest < o.next {
+			o.fade(old)
+		} else {
+			o.dropped += old.input.Audio
+			evicted = append(evicted, old)
+		}
+		o.remove(oldest)
+	}
+	return evicted, nil
+}
+
+// fade remembers of sound that cannot be sent again how much it was.
+func (o *outbox) fade(old *item) {
+	if old.input.Quiet {
+		return
+	}
+	all := old.input.Audio
+	if o.faded != nil {
+		all += o.faded.input.Audio
+	}
+	o.faded = &item{input: live.Input{Audio: all}, sent: old.sent, turn: old.turn, answered: old.answered}
+}
+
+// take gives the oldest item that no socket took, as one that turn turns have
+// begun before.
+func (o *outbox) take(turn int, now time.Time) (*item, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.next == len(o.items) {
+		return nil, false
+	}
+	it := o.items[o.next]
+	it.sent, it.turn, it.answered, it.doubtful = now, turn, false, false
+	o.next++
+	return it, true
+}
+
+// giveBack makes it, the last that was taken, the next again. It may have given
+// way to newer sound meanwhile.
+func (o *outbox) giveBack(it *item) {
+	o.mu.Lock()
+	i := slices.Index(o.items, it)
+	if i >= 0 {
+		o.next = i
+	}
+	o.mu.Unlock()
+	if i < 0 {
+		it.settled(ErrDropped)
+	}
+}
+
+// forget removes what is not to be sent again.
+func (o *outbox) forget(it *item) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if i := slices.Index(o.items, it); i >= 0 {
+		o.remove(i)
+	}
+}
+
+// answered takes the end of a turn as evidence of what the service has taken in.
+//
+// A turn that ran to its end has taken in all sound from before it, and what was
+// typed so early that it had arrived when the turn began. One that was
+// interrupted tells less: what interrupted it may have been on its way when it
+// began. In both cases the turn answers the oldest question, unless it may as
+// well answer something spoken.
+func (o *outbox) answered(t finishedTurn) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	spoken, asked := o.faded != nil && !o.faded.answered, false
+	if spoken {
+		o.faded.answered = o.faded.turn < t.number && (!t.interrupted || arrived(o.faded, t))
+	}
+	for _, it := range o.items[:o.next] {
+		if it.answered || it.turn >= t.number {
+			continue
+		}
+		sound := it.input.Audio > 0
+		first := !asked && !spoken && !sound
+		it.answered = arrived(it, t) || first || sound && !t.interrupted
+		asked = asked || it.input.Asks
+		spoken = spoken || sound && !it.input.Quiet
+	}
+}
+
+// arrived reports whether it was surely there when the turn began.
+func arrived(it *item, t finishedTurn) bool { return !it.sent.Add(onTheWay).After(t.began) }
+
+// covered takes a handle: what was answered before is in it.
+func (o *outbox) covered() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.faded != nil && o.faded.answered {
+		o.faded = nil
+	}
+	o.keep(func(it *item) bool { return !it.answered })
+	for _, it := range o.items[:o.next] {
+		it.doubtful = true
+	}
+}
+
+// unsure reports whether the newest handle may contain something that is not
+// known to be in it.
+func (o *outbox) unsure() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return it.doubtful && !it.input.Quiet })
+}
+
+// replay is what is sent again on a new connection.
+type replay struct {
+	messages int
+	doubtful int           // of them, those that the service may have
+	lost     time.Duration // sound that it may not have, and that is not there any more
+}
+
+// rewind lets everything be sent again that a new connection must be told. Silence
+// at the begin of sound need not be. A new session is not told what the old one
+// answered: that is in the transcript.
+func (o *outbox) rewind(restart bool) (r replay) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.faded != nil {
+		if !restart || !o.faded.answered {
+			r.lost = o.faded.input.Audio
+		}
+		o.faded = nil
+	}
+	silent := true
+	o.keep(func(it *item) bool {
+		if restart && it.answered {
+			return false
+		}
+		silent = it.input.Audio == 0 || silent && it.input.Quiet
+		return !silent || it.input.Audio == 0
+	})
+	r.messages = o.next
+	for _, it := range o.items[:o.next] {
+		if it.doubtful && !restart {
+			r.doubtful++
+		}
+	}
+	o.next = 0
+	return r
+}
+
+// takeDropped returns the length of the sound evicted unsent since the last call.
+func (o *outbox) takeDropped() time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := o.dropped
+	o.dropped = 0
+	return d
+}
+
+// close refuses what is waiting and all that comes.
+func (o *outbox) close() {
+	o.mu.Lock()
+	rest := o.items[o.next:]
+	o.items, o.next, o.reliable, o.audio, o.faded, o.closed = nil, 0, 0, 0, nil, true
+	o.mu.Unlock()
+	for _, it := range rest {
+		it.settled(ErrClosed)
+	}
+}
+
+// settled tells once what became of it.
+func (it *item) settled(err error) {
+	if it.settle != nil {
+		it.settle(err)
+		it.settle = nil
+	}
+}
+
+func (o *outbox) signal() {
+	select {
+	case o.ready <- struct{}{}:
+	default:
+	}
+}
+
+// The rest needs mu.
+
+// keep removes those of what a socket took that do not pass.
+func (o *outbox) keep(pass func(*item) bool) {
+	kept := o.items[:0:0]
+	for _, it := range o.items[:o.next] {
+		if pass(it) {
+			kept = append(kept, it)
+		} else {
+			o.count(it, -1)
+		}
+	}
+	next := len(kept)
+	o.items, o.next = append(kept, o.items[o.next:]...), next
+}
+
+func (o *outbox) remove(i int) {
+	o.count(o.items[i], -1)
+	o.items = slices.Delete(o.items, i, i+1)
+	if i < o.next {
+		o.next--
+	}
+}
+
+func (o *outbox) count(it *item, sign int) {
+	if it.input.Audio == 0 {
+		o.reliable += sign
+	}
+	o.audio += time.Duration(sign) * it.input.Audio
+}

@@ -1,0 +1,194 @@
+package session
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// A script for an outbox: a word each 2 s, so that what came before a turn had
+// arrived when it began, unless it ends with "!", which takes no time.
+//
+//	A…Z    a question      a…z    text that asks nothing
+//	*      sound, 20 ms    .      silence, 20 ms      #  a picture      @  the answer to a call
+//	turn   begins          stop   the turn is interrupted      over   the turn is over
+//	h      a handle        cut    the connection ends, the next resumes
+//	new    the connection ends, the next begins anew
+//
+// It ends with what is sent on the last connection.
+func TestTheOutboxSendsAgainWhatNoHandleHolds(t *testing.T) {
+	for name, c := range map[string]struct {
+		script string
+		sent   string
+		again  replay
+	}{
+		"nothing was said":                           {"cut", "", replay{}},
+		"a question without a turn":                  {"A cut", "A", replay{messages: 1}},
+		"a question in the turn that answers it":     {"A turn cut", "A", replay{messages: 1}},
+		"its turn is over, but no handle came":       {"A turn over cut", "A", replay{messages: 1}},
+		"its turn is over and a handle came":         {"A turn over h cut", "", replay{}},
+		"a handle in the middle of the turn":         {"A turn h cut", "A", replay{1, 1, 0}},
+		"a handle before the turn":                   {"A h cut", "A", replay{1, 1, 0}},
+		"said after the handle":                      {"A turn over h B cut", "B", replay{messages: 1}},
+		"said between the end and the handle":        {"A turn over B h cut", "B", replay{1, 1, 0}},
+		"said into the turn, which goes on":          {"A turn b over h cut", "b", replay{1, 1, 0}},
+		"what interrupts a turn":                     {"A turn B stop over h cut", "B", replay{1, 1, 0}},
+		"on its way when the turn began":             {"A! B! turn stop over h cut", "B", replay{1, 1, 0}},
+		"on its way when a turn began that ended":    {"A! b! turn over h cut", "b", replay{1, 1, 0}},
+		"both had arrived when the turn began":       {"A B turn over h cut", "", replay{}},
+		"two questions, a turn each":                 {"A! B! turn stop over turn over h cut", "", replay{}},
+		"sound from before a turn":                   {"* * turn over h cut", "", replay{}},
+		"sound just before a turn that ended":        {"*! *! turn over h cut", "", replay{}},
+		"sound just before a turn it interrupts":     {"A *! turn stop over h cut", "*", replay{1, 1, 0}},
+		"the question may be older than what speaks": {"*! A! turn stop over h cut", "* A", replay{2, 2, 0}},
+		"silence in front is not sent again":         {". . * . cut", "* .", replay{messages: 2}},
+		"silence alone is not":                       {". . . cut", "", replay{}},
+		"silence in front of each piece":             {". * a . . * cut", "* a *", replay{messages: 3}},
+		"a handle does not make silence doubtful":    {". h cut", "", replay{}},
+		"pictures are out of date":                   {"# a cut", "a", replay{messages: 1}},
+		"the answer to a call is not sent again":     {"@ a cut", "a", replay{messages: 1}},
+		"a new session knows nothing":                {"A cut B new", "A B", replay{messages: 2}},
+		"but what was answered is history":           {"A turn over B new", "B", replay{messages: 1}},
+		"what was sent again is sent a third time":   {"A cut cut", "A", replay{messages: 1}},
+		"and covered on the new connection":          {"A cut turn over h cut", "", replay{}},
+		"a turn that has no content":                 {"A over h cut", "", replay{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sent, again := play(t, newOutbox(), c.script)
+			if sent != c.sent || again != c.again {
+				t.Errorf("%s: %q is sent, %+v, want %q, %+v", c.script, sent, again, c.sent, c.again)
+			}
+		})
+	}
+}
+
+// play runs a script and tells what the last connection sent.
+func play(t *testing.T, o *outbox, script string) (sent string, again replay) {
+	t.Helper()
+	now := time.Unix(1000, 0)
+	var flow turn
+	var words []string
+	receive := func(m live.Message) {
+		if over, ok := flow.received(m, now); ok {
+			o.answered(over)
+		}
+		if !m.Handle.IsZero() {
+			o.covered()
+		}
+	}
+	flush := func() {
+		for {
+			it, ok := o.take(flow.number, now)
+			if !ok {
+				return
+			}
+			words = append(words, it.input.Body.(string))
+			if !it.input.Replayable() {
+				o.forget(it)
+			}
+			it.settled(nil)
+		}
+	}
+	for word := range strings.FieldsSeq(script) {
+		switch name, fast := strings.CutSuffix(word, "!"); name {
+		case "turn":
+			receive(live.Message{Content: true})
+		case "stop":
+			receive(live.Message{Interrupted: true})
+		case "over":
+			receive(live.Message{TurnComplete: true})
+		case "h":
+			receive(live.Message{Handle: live.NewSecret("h")})
+		case "cut", "new":
+			again, flow, words = o.rewind(name == "new"), turn{}, nil
+			flush()
+		default:
+			in := live.Input{Body: name}
+			switch c := name[0]; {
+			case c == '*', c == '.':
+				in.Stream, in.Audio, in.Quiet = true, 20*time.Millisecond, c == '.'
+			case c == '#':
+				in.Stream = true
+			case c == '@':
+				in.Answers = []string{"call"}
+			case c < 'a':
+				in.Asks = true
+			}
+			if err := o.push(in, func(error) {}); err != nil {
+				t.Fatal(err)
+			}
+			flush()
+			if !fast {
+				now = now.Add(2 * time.Second)
+			}
+		}
+	}
+	return strings.Join(words, " "), again
+}
+
+func TestSpeechThatFadedIsLostUnlessAHandleHoldsIt(t *testing.T) {
+	speech := strings.Repeat("*! ", 550) // 11 s, 1 s more than the ring
+	for name, c := range map[string]struct {
+		script string
+		lost   time.Duration
+	}{
+		"nobody took it in":             {speech + "cut", time.Second},
+		"a turn did":                    {speech + "turn over h cut", 0},
+		"a turn that it interrupted":    {"A turn " + speech + "stop over h cut", time.Second},
+		"it was silence":                {strings.ReplaceAll(speech, "*", ".") + "cut", 0},
+		"lost on an earlier connection": {speech + "cut turn over h cut", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, again := play(t, newOutbox(), c.script); again.lost != c.lost {
+				t.Errorf("%s is lost, want %s", again.lost, c.lost)
+			}
+		})
+	}
+}
+
+func TestAnOutboxRefusesMoreThanItHolds(t *testing.T) {
+	o := newOutbox()
+	refused := func() bool { return errors.Is(o.push(live.Input{}, func(error) {}), ErrQueueFull) }
+	for range maxWaiting {
+		if refused() {
+			t.Fatal("it is full too early")
+		}
+	}
+	if !refused() {
+		t.Error("it takes more than it holds")
+	}
+	it, _ := o.take(0, time.Now())
+	o.giveBack(it)
+	if !refused() {
+		t.Error("what was given back does not count")
+	}
+	it, _ = o.take(0, time.Now())
+	if !refused() {
+		t.Error("what was sent does not count, though nobody has taken it in")
+	}
+	if o.forget(it); refused() {
+		t.Error("what was forgotten counts")
+	}
+}
+
+func TestWhatIsSentTwiceIsSettledOnce(t *testing.T) {
+	o := newOutbox()
+	settled := 0
+	if err := o.push(live.Input{Body: "A"}, func(error) { settled++ }); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		it, ok := o.take(0, time.Now())
+		if !ok {
+			t.Fatal("there is nothing to send")
+		}
+		it.settled(nil)
+		o.rewind(false)
+	}
+	if o.close(); settled != 1 {
+		t.Errorf("it is settled %d times", settled)
+	}
+}

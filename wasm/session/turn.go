@@ -1,0 +1,89 @@
+package session
+
+import (
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// pause is how long nobody must have been heard for a moment to be quiet. Speech
+// has pauses, and a service waits that long for its end.
+const pause = 1500 * time.Millisecond
+
+// turn follows who owes whom an answer, as far as messages tell.
+type turn struct {
+	asked   bool            // input was sent that the next turn, or the one under way, answers
+	next    bool            // and more, which the turn after that answers
+	covered bool            // the handle was given after the last turn, and after all input but streams
+	owed    map[string]bool // function calls not yet answered
+	loud    time.Time       // when sound was sent last that was no silence
+
+	number      int       // of the turn that began last
+	running     bool      // it is not over
+	began       time.Time // as we saw it
+	interrupted bool
+}
+
+// finishedTurn is a turn that is over.
+type finishedTurn struct {
+	number      int
+	began       time.Time
+	interrupted bool
+}
+
+// quiet is from when on the connection can be changed without cutting anybody
+// short. The zero time: not before more has happened.
+func (t *turn) quiet() time.Time {
+	if t.asked || t.running || !t.covered || len(t.owed) > 0 {
+		return time.Time{}
+	}
+	return t.loud.Add(pause)
+}
+
+// sent follows input that a socket took.
+func (t *turn) sent(in live.Input, now time.Time) {
+	if !in.Stream {
+		t.covered = false
+	}
+	if in.Audio > 0 && !in.Quiet {
+		t.loud = now
+	}
+	if in.Asks {
+		// What is asked into a turn ends it; its own answer is the turn after that.
+		t.next = t.next || t.asked || t.running
+		t.asked = true
+	}
+	for _, id := range in.Answers {
+		delete(t.owed, id)
+	}
+}
+
+// received follows a server message. It gives the turn that ends with it, if one
+// does.
+func (t *turn) received(m live.Message, now time.Time) (over finishedTurn, ok bool) {
+	if (m.Content || len(m.Calls) > 0 || m.TurnComplete) && !t.running {
+		t.number++
+		t.running, t.began, t.interrupted = true, now, false
+	}
+	if m.Content || len(m.Calls) > 0 {
+		t.covered = false
+	}
+	for _, id := range m.Calls {
+		if t.owed == nil {
+			t.owed = make(map[string]bool)
+		}
+		t.owed[id] = true
+	}
+	for _, id := range m.Cancelled {
+		delete(t.owed, id)
+	}
+	t.interrupted = t.interrupted || m.Interrupted
+	if m.TurnComplete {
+		over, ok = finishedTurn{t.number, t.began, t.interrupted}, true
+		t.asked, t.next, t.running = t.next, false, false
+	}
+	if !m.Handle.IsZero() && !t.asked && !t.running {
+		t.covered = true
+	}
+	return over, ok
+}
