@@ -52,6 +52,8 @@ func eventObject(e session.Event) js.Value {
 		}
 		return object("type", "resumed", "rung", string(e.Rung), "restored", restored, "replayed", e.Replayed, "uncertain", e.Uncertain,
 			"lostAudioMs", ms(e.LostAudio), "gapMs", ms(e.Gap), "cause", string(e.Cause))
+	case session.ToolCall:
+		return object("type", "toolcall", "id", e.ID, "name", e.Name, "state", string(e.State), "repeated", e.Repeated)
 	case session.Dropped:
 		return object("type", "dropped", "ms", ms(e.Audio))
 	case session.Closed:

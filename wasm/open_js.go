@@ -17,6 +17,7 @@ func open(options, host js.Value) js.Value {
 	cfg := session.Config{
 		Profile: options.Get("profile").String(),
 		Setup:   live.Payload(options.Get("setup")),
+		Editor:  edge.Editor{},
 		Source:  page.Token,
 		Release: page.Release,
 		Dial:    dial,

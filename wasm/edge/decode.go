@@ -30,7 +30,7 @@ func decode(n node) (live.Message, error) {
 			decodeContent(value, &m)
 		case "toolCall":
 			for _, call := range value.get("functionCalls").items() {
-				m.Calls = append(m.Calls, call.get("id").text())
+				m.Calls = append(m.Calls, live.Call{ID: call.get("id").text(), Name: call.get("name").text(), Args: call.get("args").canonical()})
 			}
 		case "toolCallCancellation":
 			for _, id := range value.get("ids").items() {
@@ -90,7 +90,7 @@ func input(n node) (live.Input, error) {
 		}
 	case "toolResponse":
 		for _, answer := range value.get("functionResponses").items() {
-			in.Answers = append(in.Answers, answer.get("id").text())
+			in.Answers = append(in.Answers, live.Answer{ID: answer.get("id").text(), More: answer.get("willContinue").truth()})
 		}
 	default:
 		return live.Input{}, errors.New("a client message is one of clientContent, realtimeInput, toolResponse: there is no " + strconv.Quote(keys[0]))

@@ -252,7 +252,9 @@ func readServer(t *testing.T, wire string) string {
 	say(m.Interrupted, "interrupted")
 	say(m.GenerationComplete, "generationComplete")
 	say(m.TurnComplete, "turnComplete")
-	say(len(m.Calls) > 0, "calls "+strings.Join(m.Calls, ","))
+	for _, c := range m.Calls {
+		say(true, "calls "+c.ID)
+	}
 	say(len(m.Cancelled) > 0, "cancels "+strings.Join(m.Cancelled, ","))
 	if len(words) == 0 {
 		return "nothing"
@@ -277,8 +279,64 @@ func readClient(t *testing.T, wire string) string {
 		}
 		words = append(words, word+in.Audio.String())
 	}
-	if len(in.Answers) > 0 {
-		words = append(words, "answers "+strings.Join(in.Answers, ","))
+	for _, a := range in.Answers {
+		word := "answers "
+		if a.More {
+			word = "answers in part "
+		}
+		words = append(words, word+a.ID)
 	}
 	return strings.Join(words, ", ")
+}
+
+func TestTheEditorRewritesACopy(t *testing.T) {
+	var editor Editor
+	for name, c := range map[string]struct {
+		body string
+		edit func(live.Payload) live.Payload
+		want string
+	}{
+		"one response of two, readdressed": {
+			`{"toolResponse": {"functionResponses": [{"id": "a", "name": "f", "response": {"x": [1]}}, {"id": "b"}]}}`,
+			func(p live.Payload) live.Payload { return editor.Answer(p, "a", "z") },
+			`{"toolResponse": {"functionResponses": [{"id": "z", "name": "f", "response": {"x": [1]}}]}}`,
+		},
+		"a call less": {
+			`{"toolCall": {"functionCalls": [{"id": "a", "name": "f"}, {"id": "b", "name": "g", "args": {}}], "odd": 1}, "usageMetadata": {}}`,
+			func(p live.Payload) live.Payload { return editor.WithoutCalls(p, []string{"a"}) },
+			`{"toolCall": {"functionCalls": [{"id": "b", "name": "g", "args": {}}], "odd": 1}, "usageMetadata": {}}`,
+		},
+		"a cancellation by other ids": {
+			`{"toolCallCancellation": {"ids": ["a", "b"]}}`,
+			func(p live.Payload) live.Payload {
+				return editor.Cancellation(p, map[string]string{"a": "z", "b": "b"})
+			},
+			`{"toolCallCancellation": {"ids": ["z", "b"]}}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := value(t, c.body)
+			before := nodeOf(body).canonical()
+			if got, want := nodeOf(c.edit(body)).canonical(), nodeOf(value(t, c.want)).canonical(); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			if nodeOf(body).canonical() != before {
+				t.Error("the body it was given is changed")
+			}
+		})
+	}
+}
+
+func TestEqualArgumentsAreEqualTexts(t *testing.T) {
+	text := func(wire string) string { return nodeOf(value(t, wire)).canonical() }
+	if a, b := text(`{"b": [1, "x", null], "a": {"d": true, "c": 1.5}}`), text(`{"a": {"c": 1.5, "d": true}, "b": [1, "x", null]}`); a != b {
+		t.Errorf("%s is not %s", a, b)
+	}
+	seen := map[string]string{}
+	for _, wire := range []string{`{}`, `[]`, `""`, `0`, `null`, `false`, `{"a": 1}`, `{"a": "1"}`, `{"a": [1]}`, `{"a": {}}`, `[1, 2]`, `["1,2"]`, `["a", "b"]`, `["a\",\"b"]`} {
+		if other, ok := seen[text(wire)]; ok {
+			t.Errorf("%s and %s are %s", wire, other, text(wire))
+		}
+		seen[text(wire)] = wire
+	}
 }

@@ -31,8 +31,6 @@ func value(t *testing.T, text string) live.Payload {
 	return n.value
 }
 
-func nodeOf(p live.Payload) node { return node{p.(js.Value)} }
-
 func newInput(t *testing.T, text string) (live.Input, error) {
 	t.Helper()
 	return NewInput(value(t, text).(js.Value))

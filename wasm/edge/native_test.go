@@ -36,8 +36,6 @@ func value(t *testing.T, text string) live.Payload {
 	return v
 }
 
-func nodeOf(p live.Payload) node { return node{p} }
-
 func newInput(t *testing.T, text string) (live.Input, error) {
 	t.Helper()
 	object, _ := value(t, text).(map[string]any)

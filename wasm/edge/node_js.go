@@ -1,6 +1,9 @@
 package edge
 
 import (
+	"slices"
+	"strconv"
+	"strings"
 	"syscall/js"
 
 	"github.com/livevalet/livevalet/wasm/live"
@@ -80,6 +83,49 @@ func (n node) number() float64 {
 }
 
 func (n node) truth() bool { return n.value.Type() == js.TypeBoolean && n.value.Bool() }
+
+// canonical is the same text for equal values.
+func (n node) canonical() string {
+	switch n.value.Type() {
+	case js.TypeObject:
+	case js.TypeUndefined, js.TypeFunction, js.TypeSymbol:
+		return ""
+	default:
+		return jsJSON.Call("stringify", n.value).String()
+	}
+	var b strings.Builder
+	if n.isObject() {
+		keys := n.keys()
+		slices.Sort(keys)
+		for _, key := range keys {
+			b.WriteString("," + strconv.Quote(key) + ":" + n.get(key).canonical())
+		}
+		return "{" + b.String() + "}"
+	}
+	for _, item := range n.items() {
+		b.WriteString("," + item.canonical())
+	}
+	return "[" + b.String() + "]"
+}
+
+func newObject() node       { return node{jsObject.New()} }
+func newText(s string) node { return node{js.ValueOf(s)} }
+
+func newList(items []node) node {
+	list := js.Global().Get("Array").New()
+	for _, n := range items {
+		list.Call("push", n.value)
+	}
+	return node{list}
+}
+
+// set sets a key of an object.
+func (n node) set(key string, v node) { n.value.Set(key, v.value) }
+
+func nodeOf(body live.Payload) node {
+	value, _ := body.(js.Value)
+	return node{value}
+}
 
 func (n node) body() live.Payload { return n.value }
 

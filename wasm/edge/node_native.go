@@ -53,6 +53,31 @@ func (n node) text() string    { s, _ := n.value.(string); return s }
 func (n node) number() float64 { f, _ := n.value.(float64); return f }
 func (n node) truth() bool     { b, _ := n.value.(bool); return b }
 
+// canonical is the same text for equal values.
+func (n node) canonical() string {
+	text, err := json.Marshal(n.value) // sorts the keys
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+func newObject() node       { return node{map[string]any{}} }
+func newText(s string) node { return node{s} }
+
+func newList(items []node) node {
+	list := make([]any, len(items))
+	for i, n := range items {
+		list[i] = n.value
+	}
+	return node{list}
+}
+
+// set sets a key of an object.
+func (n node) set(key string, v node) { n.value.(map[string]any)[key] = v.value }
+
+func nodeOf(body live.Payload) node { return node{body} }
+
 func (n node) body() live.Payload { return n.value }
 
 // resolve makes ref absolute; "" if either is no URL. Without a base, ref must be

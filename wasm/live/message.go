@@ -26,10 +26,22 @@ type Message struct {
 	GenerationComplete bool
 	TurnComplete       bool
 
-	Calls     []string // ids of function calls that want an answer
+	Calls     []Call   // that want an answer
 	Cancelled []string // ids of function calls that were withdrawn
 
 	Body Payload
+}
+
+// Call is one function call of the model's.
+type Call struct {
+	ID, Name string
+	Args     string // JSON, the same for equal arguments
+}
+
+// Answer is a response to one call.
+type Answer struct {
+	ID   string
+	More bool // another follows (willContinue)
 }
 
 // Setup is the first client message of a connection.
@@ -50,8 +62,8 @@ type Input struct {
 	Audio time.Duration
 	// Quiet is set for sound in which nobody can be heard.
 	Quiet bool
-	// Answers lists the ids of the function calls that this message answers.
-	Answers []string
+	// Answers are the responses to function calls in this message.
+	Answers []Answer
 
 	Body Payload
 }

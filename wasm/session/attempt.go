@@ -172,6 +172,7 @@ func (l *line) live() {
 		rung = RungToken
 	}
 	again := l.outbox.rewind(rung == RungRestart)
+	l.ledger.rewind()
 	l.emit(Resumed{
 		Rung: rung, Cause: l.last.endedBy, Gap: l.liveAt.Sub(l.last.endedAt), LostAudio: l.lostAudio + again.lost,
 		Replayed: again.messages, Uncertain: again.doubtful,
@@ -219,7 +220,7 @@ func (l *line) pump(ctx context.Context) end {
 // quiet is from when on nothing is lost or cut short by changing the connection,
 // as far as can be known now.
 func (l *line) quiet() time.Time {
-	if l.outbox.unsure() {
+	if l.outbox.unsure() || l.ledger.owes() {
 		return time.Time{}
 	}
 	return l.turn.quiet()
@@ -260,17 +261,34 @@ func (l *line) renewed(f fetched) (e end, over bool) {
 	return end{}, false
 }
 
-// flush hands waiting input to the socket, and says when to look again if the
-// socket is full.
+// flush hands waiting input to the socket, answers to calls before all else, and
+// says when to look again if the socket is full.
 func (l *line) flush(now time.Time) (again time.Time) {
 	l.tellDropped()
 	for {
 		if l.conn.Buffered() > highWater {
 			return now.Add(drainPoll)
 		}
+		if c := l.ledger.next(); c != nil {
+			in := c.message(l.cfg.Editor)
+			err := l.conn.Send(in)
+			if errors.Is(err, live.ErrNotOpen) {
+				return time.Time{}
+			}
+			if err == nil {
+				l.turn.sent(in, now)
+			}
+			l.ledger.went(c, err, l.turn.number, now)
+			continue
+		}
 		it, ok := l.outbox.take(l.turn.number, now)
 		if !ok {
 			return time.Time{}
+		}
+		if len(it.input.Answers) > 0 {
+			l.outbox.forget(it)
+			l.ledger.answer(it.input, it.settle, l.cfg.Editor)
+			continue
 		}
 		err := l.conn.Send(it.input)
 		if errors.Is(err, live.ErrNotOpen) {
@@ -294,10 +312,18 @@ func (l *line) receive(m live.Message) {
 	}
 	if over, ok := l.turn.received(m, time.Now()); ok {
 		l.outbox.answered(over)
+		l.ledger.turnOver(over)
+	}
+	if repeated := l.ledger.called(m.Calls); len(repeated) > 0 {
+		m.Body = l.cfg.Editor.WithoutCalls(m.Body, repeated)
+	}
+	if len(m.Cancelled) > 0 {
+		m.Body = l.cfg.Editor.Cancellation(m.Body, l.ledger.cancelled(m.Cancelled))
 	}
 	if !m.Handle.IsZero() {
 		l.handle = m.Handle
 		l.outbox.covered()
+		l.ledger.covered(!l.turn.running && l.outbox.clear())
 	}
 	if m.GoAway {
 		d := goAwayDeadline(time.Now(), m.TimeLeft)

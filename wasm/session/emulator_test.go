@@ -78,6 +78,7 @@ func converse(t *testing.T, emu *emulator.Server, life time.Duration, play func(
 		k.session = session.New(session.Config{
 			Profile: "default",
 			Setup:   map[string]any{"outputAudioTranscription": map[string]any{}},
+			Editor:  edge.Editor{},
 			Source:  k.mint,
 			Dial: func(ctx context.Context, tok live.Token) (session.Conn, error) {
 				socket, err := edge.Dialer{Client: k.client}.Dial(ctx, tok)

@@ -46,6 +46,11 @@ var (
 	ErrClosed = errors.New("session is closed: start a new one")
 	// ErrQueueFull is what input gets when too much waits to be sent.
 	ErrQueueFull = errors.New("too much input is waiting: slow down, or wait for the state live")
+	// ErrNoCall is what a response gets whose call was answered or withdrawn, or
+	// never made.
+	ErrNoCall = errors.New("no such function call waits for a response: it was answered, withdrawn or never made")
+	// ErrOrphaned is what a response gets whose call the service forgot.
+	ErrOrphaned = errors.New("the service forgot the function call over a cut and did not make it again")
 	// ErrDropped is what sound gets that gave way to newer sound.
 	ErrDropped = errors.New("sound dropped: it waited longer than the ring holds")
 )

@@ -61,10 +61,26 @@ type (
 		Uncertain int           // of them, those that the service may have taken in before
 		Cause     Cause
 	}
+	// ToolCall is the begin or the end of a function call. Each call ends once.
+	ToolCall struct {
+		ID, Name string
+		State    CallState
+		Repeated bool // made again after a resume, with what the application answered or will answer to the first
+	}
 	// Dropped is sound that gave way to newer sound before it could be sent.
 	Dropped struct{ Audio time.Duration }
 	// Closed is the last event. Err is nil when the application closed the session.
 	Closed struct{ Err *Error }
+)
+
+// CallState is how far a function call is.
+type CallState string
+
+const (
+	CallMade      CallState = "called"
+	CallAnswered  CallState = "answered"  // a socket took the last response
+	CallCancelled CallState = "cancelled" // by the service
+	CallOrphaned  CallState = "orphaned"  // the service forgot it over a cut and did not make it again
 )
 
 // Rung is the step of the recovery ladder that held.
@@ -81,5 +97,6 @@ func (Received) event()  {}
 func (GoAway) event()    {}
 func (TokenNews) event() {}
 func (Resumed) event()   {}
+func (ToolCall) event()  {}
 func (Dropped) event()   {}
 func (Closed) event()    {}

@@ -186,6 +186,13 @@ func (o *outbox) unsure() bool {
 	return slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return it.doubtful && !it.input.Quiet })
 }
 
+// clear reports whether everything that a socket took was answered.
+func (o *outbox) clear() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return !it.answered && !it.input.Quiet })
+}
+
 // replay is what is sent again on a new connection.
 type replay struct {
 	messages int

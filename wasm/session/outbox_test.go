@@ -113,7 +113,7 @@ func play(t *testing.T, o *outbox, script string) (sent string, again replay) {
 			case c == '#':
 				in.Stream = true
 			case c == '@':
-				in.Answers = []string{"call"}
+				in.Answers = []live.Answer{{ID: "call"}}
 			case c < 'a':
 				in.Asks = true
 			}

@@ -155,7 +155,7 @@ func tell(t *testing.T, play func(*story)) *story {
 		st.t, st.began, st.done, st.dials = t, time.Now(), make(chan error, 1), make(chan *pipe, 100)
 		st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) { return token(n), nil }
 		st.session = New(Config{
-			Profile: "default", Setup: "the setup",
+			Profile: "default", Setup: "the setup", Editor: textEditor{},
 			Source: func(ctx context.Context, need live.Need) (live.Token, error) {
 				st.minted++
 				what := "ask " + string(need.Reason)
@@ -227,6 +227,12 @@ func (st *story) event(e Event) {
 		if !e.Opened {
 			st.note("token for %v", e.ExpiresIn)
 		}
+	case ToolCall:
+		what := "call %s %s"
+		if e.Repeated {
+			what += " again"
+		}
+		st.note(what, e.ID, e.State)
 	case Dropped:
 		st.note("dropped %v", e.Audio)
 	case Closed:

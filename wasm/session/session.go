@@ -27,13 +27,27 @@ type Conn interface {
 	Close(ctx context.Context)
 }
 
-// Config is what a session needs of the world. Source, Dial and Emit are
+// Editor rewrites message bodies, which only an edge can. It leaves its arguments
+// as they are.
+type Editor interface {
+	// Answer makes a toolResponse of the responses to call id in another one,
+	// addressed to the call as.
+	Answer(toolResponse live.Payload, id, as string) live.Payload
+	// WithoutCalls is a toolCall without the calls of those ids.
+	WithoutCalls(toolCall live.Payload, ids []string) live.Payload
+	// Cancellation is a toolCallCancellation of other ids, the values in place of
+	// the keys.
+	Cancellation(cancellation live.Payload, ids map[string]string) live.Payload
+}
+
+// Config is what a session needs of the world. Editor, Source, Dial and Emit are
 // required; a zero limit means its default.
 type Config struct {
 	Profile string       // which profile to ask the issuer for
 	Model   string       // wanted model; "" takes the grant's
 	Setup   live.Payload // see [live.Setup]
 
+	Editor  Editor
 	Source  TokenSource
 	Dial    func(context.Context, live.Token) (Conn, error)
 	Release func(live.Token) // tells the issuer that a lease is not needed any more, and does not wait; nil: nobody does
@@ -86,6 +100,7 @@ type Session struct {
 
 	// The rest belongs to Run's goroutine.
 	purse     purse
+	ledger    ledger
 	handle    live.Secret   // of the newest resumable update
 	cause     Cause         // of the attempt under way
 	resuming  trouble       // resumes that failed
@@ -120,6 +135,7 @@ func New(cfg Config) *Session {
 		source: cfg.Source, profile: cfg.Profile, timeout: cfg.TokenTimeout, release: cfg.Release,
 		news: func(g *grant) { s.tokenNews(g, false) },
 	}
+	s.ledger.news = func(c ToolCall) { s.emit(c) }
 	if s.purse.release == nil {
 		s.purse.release = func(live.Token) {}
 	}
@@ -163,6 +179,7 @@ func (s *Session) Run(ctx context.Context) error {
 	cancel(ErrClosed)
 	<-watched
 	s.purse.close()
+	s.ledger.close()
 	s.outbox.close()
 	cause, ended := CauseClosed, (*Error)(nil)
 	if errors.As(err, &ended) {

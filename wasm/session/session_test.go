@@ -42,24 +42,24 @@ func TestStories(t *testing.T) {
 		}},
 		{"a rotation waits for the answer that a call is owed", func(st *story) {
 			p := st.begin()
-			p.messages <- live.Message{Calls: []string{"c1"}}
+			p.messages <- live.Message{Calls: []live.Call{{ID: "c1"}}}
 			p.messages <- live.Message{TurnComplete: true}
 			p.messages <- live.Message{Handle: live.NewSecret("h2")}
 			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
 			time.Sleep(7 * time.Second)
-			_ = st.session.Send(live.Input{Answers: []string{"c1"}}, func(error) {})
+			_ = st.session.Send(live.Input{Answers: []live.Answer{{ID: "c1"}}}, func(error) {})
 			synctest.Wait()
 			st.turn(p, "h3")
 			st.goLive("h3")
 		}},
 		{"a rotation waits until the service has taken in the answer to a call", func(st *story) {
 			p := st.begin()
-			p.messages <- live.Message{Calls: []string{"c1"}}
+			p.messages <- live.Message{Calls: []live.Call{{ID: "c1"}}}
 			p.messages <- live.Message{TurnComplete: true}
 			p.messages <- live.Message{Handle: live.NewSecret("before the answer")}
 			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
 			time.Sleep(7 * time.Second)
-			_ = st.session.Send(live.Input{Answers: []string{"c1"}}, func(error) {})
+			_ = st.session.Send(live.Input{Answers: []live.Answer{{ID: "c1"}}}, func(error) {})
 			_ = st.session.Send(live.Input{Stream: true, Audio: time.Millisecond}, func(error) {})
 			time.Sleep(3 * time.Second)
 			st.turn(p, "after the answer")
@@ -686,6 +686,43 @@ func TestWhatNoHandleHoldsIsSentAgain(t *testing.T) {
 	})
 	if log := strings.Join(st.log, "\n"); !strings.Contains(log, "replayed 4, uncertain 0") {
 		t.Errorf("the receipt does not say so:\n%s", log)
+	}
+}
+
+// The model forgets a call over a cut and, asked again, makes it again.
+func TestACallMadeAgainAfterACutGetsTheAnswerToTheFirst(t *testing.T) {
+	st := tell(t, func(st *story) {
+		p := st.begin()
+		st.say("what time is it?")
+		p.messages <- live.Message{Calls: []live.Call{{ID: "c1", Name: "clock", Args: "{}"}}}
+		synctest.Wait()
+		p.finish(live.CloseAbnormal, "")
+		next := st.goLive("h1")
+		if again := <-next.inputs; again.Body != "what time is it?" {
+			t.Errorf("the question is not asked again, but %v", again)
+		}
+		settled := make(chan error, 1)
+		err := st.session.Send(live.Input{Body: "noon", Answers: []live.Answer{{ID: "c1"}}}, func(err error) { settled <- err })
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(next.inputs) > 0 {
+			t.Errorf("%v goes to a session that knows no call", <-next.inputs)
+		}
+		next.messages <- live.Message{Body: "calls", Calls: []live.Call{{ID: "c2", Name: "clock", Args: "{}"}}}
+		if in := <-next.inputs; in.Body != "noon as c2" {
+			t.Errorf("the call is answered with %v", in)
+		}
+		if err := <-settled; err != nil {
+			t.Errorf("the answer is settled with %v", err)
+		}
+	})
+	log := strings.Join(st.log, "\n")
+	for _, want := range []string{"call c1 called\n", "replayed 1, uncertain 0", "call c1 called again\n", "call c1 answered\n"} {
+		if strings.Count(log, want) != 1 {
+			t.Errorf("the transcript does not say %q once:\n%s", want, log)
+		}
 	}
 }
 

@@ -12,11 +12,10 @@ const pause = 1500 * time.Millisecond
 
 // turn follows who owes whom an answer, as far as messages tell.
 type turn struct {
-	asked   bool            // input was sent that the next turn, or the one under way, answers
-	next    bool            // and more, which the turn after that answers
-	covered bool            // the handle was given after the last turn, and after all input but streams
-	owed    map[string]bool // function calls not yet answered
-	loud    time.Time       // when sound was sent last that was no silence
+	asked   bool      // input was sent that the next turn, or the one under way, answers
+	next    bool      // and more, which the turn after that answers
+	covered bool      // the handle was given after the last turn, and after all input but streams
+	loud    time.Time // when sound was sent last that was no silence
 
 	number      int       // of the turn that began last
 	running     bool      // it is not over
@@ -34,7 +33,7 @@ type finishedTurn struct {
 // quiet is from when on the connection can be changed without cutting anybody
 // short. The zero time: not before more has happened.
 func (t *turn) quiet() time.Time {
-	if t.asked || t.running || !t.covered || len(t.owed) > 0 {
+	if t.asked || t.running || !t.covered {
 		return time.Time{}
 	}
 	return t.loud.Add(pause)
@@ -53,9 +52,6 @@ func (t *turn) sent(in live.Input, now time.Time) {
 		t.next = t.next || t.asked || t.running
 		t.asked = true
 	}
-	for _, id := range in.Answers {
-		delete(t.owed, id)
-	}
 }
 
 // received follows a server message. It gives the turn that ends with it, if one
@@ -67,15 +63,6 @@ func (t *turn) received(m live.Message, now time.Time) (over finishedTurn, ok bo
 	}
 	if m.Content || len(m.Calls) > 0 {
 		t.covered = false
-	}
-	for _, id := range m.Calls {
-		if t.owed == nil {
-			t.owed = make(map[string]bool)
-		}
-		t.owed[id] = true
-	}
-	for _, id := range m.Cancelled {
-		delete(t.owed, id)
 	}
 	t.interrupted = t.interrupted || m.Interrupted
 	if m.TurnComplete {

@@ -99,6 +99,8 @@ export type EngineEvent =
       type: "resumed"; rung: "handle" | "token" | "restart"; restored: "full" | "transcript" | "none";
       replayed: number; uncertain: number; lostAudioMs: number; gapMs: number; cause: string;
     }
+  /** A function call began or ended. Each ends once, over all connections. */
+  | { type: "toolcall"; id: string; name: string; state: "called" | "answered" | "cancelled" | "orphaned"; repeated: boolean }
   /** Audio evicted from the ring before it could be sent. */
   | { type: "dropped"; ms: number }
   /** The last event. failure is absent after close(). */

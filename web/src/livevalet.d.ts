@@ -134,6 +134,7 @@ export interface SessionEventMap {
   resumed: CustomEvent<ResumedDetail>;
   goaway: CustomEvent<GoAwayDetail>;
   token: CustomEvent<TokenDetail>;
+  toolcall: CustomEvent<ToolCallDetail>;
   dropped: CustomEvent<DroppedDetail>;
   closed: CustomEvent<ClosedDetail>;
 }
@@ -179,6 +180,23 @@ export interface ResumedDetail {
   /** From the end of the old connection until the new one was live. */
   gapMs: number;
   cause: string;
+}
+
+/** A function call began or ended. Each ends once, over all connections. */
+export interface ToolCallDetail {
+  /** As in the message that made the call. */
+  id: string;
+  name: string;
+  /**
+   * `"answered"`: a socket took the last response. `"orphaned"`: the service forgot
+   * the call over a cut and did not make it again.
+   */
+  state: "called" | "answered" | "cancelled" | "orphaned";
+  /**
+   * The model made the call again after a cut, with equal arguments. You are not
+   * asked again: your response to the first is sent, as soon as there is one.
+   */
+  repeated: boolean;
 }
 
 /** Sound that gave way to newer sound before it could be sent. */

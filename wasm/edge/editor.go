@@ -1,0 +1,54 @@
+package edge
+
+import (
+	"slices"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// Editor writes and rewrites message bodies for a session. It leaves those it is
+// given as they are.
+type Editor struct{}
+
+// Answer makes a toolResponse of the responses to call id in another one,
+// addressed to the call as.
+func (Editor) Answer(toolResponse live.Payload, id, as string) live.Payload {
+	var mine []node
+	for _, response := range nodeOf(toolResponse).get("toolResponse").get("functionResponses").items() {
+		if response.get("id").text() == id {
+			mine = append(mine, response.with("id", newText(as)))
+		}
+	}
+	return newObject().with("toolResponse", newObject().with("functionResponses", newList(mine))).body()
+}
+
+// WithoutCalls is a toolCall without the calls of those ids.
+func (Editor) WithoutCalls(toolCall live.Payload, ids []string) live.Payload {
+	message := nodeOf(toolCall)
+	calls := message.get("toolCall")
+	rest := slices.DeleteFunc(calls.get("functionCalls").items(), func(call node) bool {
+		return slices.Contains(ids, call.get("id").text())
+	})
+	return message.with("toolCall", calls.with("functionCalls", newList(rest))).body()
+}
+
+// Cancellation is a toolCallCancellation of other ids, the values in place of the
+// keys.
+func (Editor) Cancellation(cancellation live.Payload, ids map[string]string) live.Payload {
+	message := nodeOf(cancellation)
+	var known []node
+	for _, id := range message.get("toolCallCancellation").get("ids").items() {
+		known = append(known, newText(ids[id.text()]))
+	}
+	return message.with("toolCallCancellation", message.get("toolCallCancellation").with("ids", newList(known))).body()
+}
+
+// with is a copy of an object with one key set.
+func (n node) with(key string, v node) node {
+	out := newObject()
+	for _, k := range n.keys() {
+		out.set(k, n.get(k))
+	}
+	out.set(key, v)
+	return out
+}

@@ -1,0 +1,137 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// textEditor edits bodies that are texts.
+type textEditor struct{}
+
+func (textEditor) Answer(body live.Payload, _, as string) live.Payload {
+	return fmt.Sprintf("%v as %s", body, as)
+}
+func (textEditor) WithoutCalls(body live.Payload, ids []string) live.Payload {
+	return fmt.Sprintf("%v without %v", body, ids)
+}
+func (textEditor) Cancellation(body live.Payload, ids map[string]string) live.Payload {
+	return fmt.Sprintf("%v of %v", body, ids)
+}
+
+// A script for a ledger. What happens is told with the answers that are sent.
+//
+//	x=f     the service calls f, by the id x         x!  the application answers call x
+//	x!…     it answers in part                       -x  the service withdraws x
+//	over h  a turn is over, a handle comes           cut the next connection begins
+func TestEveryCallEndsOnce(t *testing.T) {
+	for name, c := range map[string]struct{ script, want string }{
+		"answered":                           {"a=f a! over h", "a called, sent a, a settled, a answered"},
+		"answered twice":                     {"a=f a! a!", "a called, sent a, a settled, a answered, a refused"},
+		"answered in parts":                  {"a=f a!… a!… a!", "a called, sent a, a settled, sent a, a settled, sent a, a settled, a answered"},
+		"answered after it was withdrawn":    {"a=f -a a!", "a called, a cancelled, a refused"},
+		"never made":                         {"a!", "a refused"},
+		"withdrawn after its answer":         {"a=f a! -a", "a called, sent a, a settled, a answered"},
+		"two at once":                        {"a=f b=g b! a!", "a called, b called, sent b, b settled, b answered, sent a, a settled, a answered"},
+		"the same twice at once":             {"a=f b=f b!", "a called, b called, sent b, b settled, b answered"},
+		"never answered":                     {"a=f", "a called"},
+		"cut, and not made again":            {"a=f cut h", "a called, a orphaned"},
+		"cut, then answered, never repeated": {"a=f cut a! h", "a called, a orphaned, a lost"},
+		"answered after it was orphaned":     {"a=f cut h a!", "a called, a orphaned, a refused"},
+		"repeated before it is answered":     {"a=f cut z=f a!", "a called, a repeated, sent a as z, a settled, a answered"},
+		"repeated after it was answered":     {"a=f a! cut z=f", "a called, sent a, a settled, a answered, a repeated, sent a as z"},
+		"answered in the gap, then repeated": {"a=f cut a! z=f", "a called, a repeated, sent a as z, a settled, a answered"},
+		"repeated, then withdrawn":           {"a=f cut z=f -z a!", "a called, a repeated, a cancelled as a, a refused"},
+		"repeated twice":                     {"a=f a! cut y=f cut z=f", "a called, sent a, a settled, a answered, a repeated, sent a as y, a repeated, sent a as z"},
+		"taken in, then made again":          {"a=f a! over h cut z=f", "a called, sent a, a settled, a answered, z called"},
+		"another call after a cut":           {"a=f a! cut z=g", "a called, sent a, a settled, a answered, z called"},
+		"parts that were sent are sent on":   {"a=f a!… cut z=f a!", "a called, sent a, a settled, a repeated, sent a as z, sent a as z, a settled, a answered"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := keep(c.script); got != c.want {
+				t.Errorf("%s:\n got %s\nwant %s", c.script, got, c.want)
+			}
+		})
+	}
+}
+
+// keep runs a script and tells what happened.
+func keep(script string) string {
+	var told []string
+	tell := func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
+	l := ledger{news: func(c ToolCall) {
+		state := string(c.State)
+		if c.Repeated {
+			state = "repeated"
+		}
+		tell("%s %s", c.ID, state)
+	}}
+	turns, now := 0, time.Unix(1000, 0)
+	settle := func(id string) func(error) {
+		return func(err error) {
+			tell("%s %s", id, map[error]string{nil: "settled", ErrNoCall: "refused", ErrOrphaned: "lost"}[err])
+		}
+	}
+	for word := range strings.FieldsSeq(script) {
+		switch {
+		case word == "over":
+			turns++
+			l.turnOver(finishedTurn{number: turns})
+		case word == "h":
+			l.covered(true)
+		case word == "cut":
+			l.rewind()
+			turns = 0
+		case word[0] == '-':
+			for wire, id := range l.cancelled([]string{word[1:]}) {
+				if wire != id {
+					told[len(told)-1] += " as " + id
+				}
+			}
+		case word[1] == '!':
+			id := word[:1]
+			l.answer(live.Input{Body: id, Answers: []live.Answer{{ID: id, More: word != id+"!"}}}, settle(id), textEditor{})
+		default:
+			l.called([]live.Call{{ID: word[:1], Name: word[2:]}})
+		}
+		for c := l.next(); c != nil; c = l.next() {
+			tell("sent %v", c.message(textEditor{}).Body)
+			l.went(c, nil, turns, now)
+		}
+	}
+	return strings.Join(told, ", ")
+}
+
+func TestAMessageWithManyResponsesIsSettledWhenAllAreGone(t *testing.T) {
+	l := ledger{news: func(ToolCall) {}}
+	l.called([]live.Call{{ID: "a"}, {ID: "b"}})
+	var settled []error
+	in := live.Input{Body: "both", Answers: []live.Answer{{ID: "a"}, {ID: "b"}, {ID: "never made"}}}
+	l.answer(in, func(err error) { settled = append(settled, err) }, textEditor{})
+	for n := range 2 {
+		if len(settled) > 0 {
+			t.Errorf("it is settled after %d of its responses", n)
+		}
+		l.went(l.next(), nil, 0, time.Now())
+	}
+	if len(settled) != 1 || !errors.Is(settled[0], ErrNoCall) {
+		t.Errorf("it is settled with %v", settled)
+	}
+}
+
+func TestCloseSettlesWhatWaits(t *testing.T) {
+	var ends []CallState
+	l := ledger{news: func(c ToolCall) { ends = append(ends, c.State) }}
+	l.called([]live.Call{{ID: "a", Name: "f"}})
+	l.rewind()
+	var settled error
+	l.answer(live.Input{Answers: []live.Answer{{ID: "a"}}}, func(err error) { settled = err }, textEditor{})
+	l.close()
+	if !errors.Is(settled, ErrClosed) || len(ends) != 2 || ends[1] != CallOrphaned {
+		t.Errorf("settled with %v, told %v", settled, ends)
+	}
+}
