@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"syscall/js"
+	"time"
 
 	"github.com/livevalet/livevalet/wasm/edge"
 	"github.com/livevalet/livevalet/wasm/live"
@@ -23,6 +24,9 @@ func open(options, host js.Value) js.Value {
 		Dial:    dial,
 		Emit:    func(e session.Event) { news.put(eventObject(e)) },
 	}
+	if !js.Global().Get("document").IsUndefined() {
+		cfg.Frozen = 90 * time.Second // a hidden page's timers are late by up to a minute, a worker's are not
+	}
 	if model := options.Get("model"); model.Type() == js.TypeString {
 		cfg.Model = model.String()
 	}
@@ -40,6 +44,7 @@ func open(options, host js.Value) js.Value {
 			}
 		},
 		"wake":  func([]js.Value) { s.Wake() },
+		"doubt": func([]js.Value) { s.Doubt() },
 		"close": func([]js.Value) { s.Close() },
 	})
 	go func() {

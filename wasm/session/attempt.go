@@ -66,7 +66,7 @@ func (s *Session) attempt(ctx context.Context, startBy time.Time) end {
 // limit bounds one phase of an attempt.
 func (s *Session) limit(ctx context.Context, phase live.Phase, d time.Duration, startBy time.Time) (context.Context, context.CancelFunc) {
 	if s.last == nil {
-		d = min(d, time.Until(startBy))
+		d = min(d, startBy.Sub(s.clock.now()))
 	}
 	return context.WithTimeoutCause(ctx, d, &timeoutError{"phase " + string(phase)})
 }
@@ -89,6 +89,9 @@ type line struct {
 	over       chan error // the socket's end, after the last message
 	liveAt     time.Time
 	goAway     *deadline
+	doubt      *deadline // set once the line may be dead
+	beat       time.Time // when this goroutine ran last
+	backlog    backlog
 	turn       turn
 }
 
@@ -157,7 +160,11 @@ func (l *line) setUp(ctx, settingUp context.Context) end {
 
 // live tells the news that the session is live.
 func (l *line) live() {
-	l.liveAt = time.Now()
+	l.liveAt = l.clock.now()
+	select {
+	case <-l.doubts: // of the line before
+	default:
+	}
 	l.tokenNews(l.grant, true)
 	l.emit(Status{State: StateLive, Cause: l.cause})
 	if l.last == nil {
@@ -185,7 +192,8 @@ func (l *line) pump(ctx context.Context) end {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		now := time.Now()
+		now := l.clock.now()
+		l.heartbeat(now)
 		due, cause, wake := rotate(now, l.quiet(), l.deadlines())
 		if due && len(l.messages) == 0 {
 			e := l.ended(nil)
@@ -194,11 +202,7 @@ func (l *line) pump(ctx context.Context) end {
 		}
 		wake = earliest(wake, l.purse.renew(ctx, l.handle, now))
 		wake = earliest(wake, l.flush(now))
-		if wake.IsZero() {
-			timer.Stop()
-		} else {
-			timer.Reset(wake.Sub(now))
-		}
+		timer.Reset(earliest(wake, now.Add(heartbeat)).Sub(now))
 		select {
 		case m := <-l.messages:
 			l.receive(m)
@@ -210,6 +214,8 @@ func (l *line) pump(ctx context.Context) end {
 			}
 		case <-l.outbox.ready:
 		case <-l.woken: // nothing waits for a retry
+		case <-l.doubts:
+			l.suspect(l.clock.now())
 		case <-timer.C:
 		case <-ctx.Done():
 			return l.ended(context.Cause(ctx))
@@ -233,8 +239,10 @@ func (l *line) deadlines() []deadline {
 		token.want = token.must // no other token yet
 	}
 	all := []deadline{token}
-	if l.goAway != nil {
-		all = append(all, *l.goAway)
+	for _, d := range []*deadline{l.goAway, l.doubt} {
+		if d != nil {
+			all = append(all, *d)
+		}
 	}
 	return all
 }
@@ -256,7 +264,7 @@ func (l *line) renewed(f fetched) (e end, over bool) {
 	case v.do == newLease && !l.purse.gone:
 		l.purse.gone = true // and ask at once for another
 	default:
-		l.purse.retryAt = time.Now().Add(max(v.wait, renewRetry))
+		l.purse.retryAt = l.clock.now().Add(max(v.wait, renewRetry))
 	}
 	return end{}, false
 }
@@ -266,7 +274,11 @@ func (l *line) renewed(f fetched) (e end, over bool) {
 func (l *line) flush(now time.Time) (again time.Time) {
 	l.tellDropped()
 	for {
-		if l.conn.Buffered() > highWater {
+		waiting := l.conn.Buffered()
+		if l.backlog.stuck(waiting, now) {
+			l.suspect(now)
+		}
+		if waiting > highWater {
 			return now.Add(drainPoll)
 		}
 		if c := l.ledger.next(); c != nil {
@@ -310,7 +322,7 @@ func (l *line) receive(m live.Message) {
 	if m.SetupComplete && l.liveAt.IsZero() {
 		l.live()
 	}
-	if over, ok := l.turn.received(m, time.Now()); ok {
+	if over, ok := l.turn.received(m, l.clock.now()); ok {
 		l.outbox.answered(over)
 		l.ledger.turnOver(over)
 	}
@@ -326,7 +338,7 @@ func (l *line) receive(m live.Message) {
 		l.ledger.covered(!l.turn.running && l.outbox.clear())
 	}
 	if m.GoAway {
-		d := goAwayDeadline(time.Now(), m.TimeLeft)
+		d := goAwayDeadline(l.clock.now(), m.TimeLeft)
 		l.goAway = &d
 		l.emit(GoAway{m.TimeLeft})
 	}

@@ -57,7 +57,7 @@ func (o *outbox) push(in live.Input, settle func(error)) error {
 		old.settle(ErrDropped)
 	}
 	if err == nil {
-		o.signal()
+		signal(o.ready)
 	}
 	return err
 }
@@ -255,13 +255,6 @@ func (it *item) settled(err error) {
 	if it.settle != nil {
 		it.settle(err)
 		it.settle = nil
-	}
-}
-
-func (o *outbox) signal() {
-	select {
-	case o.ready <- struct{}{}:
-	default:
 	}
 }
 

@@ -125,7 +125,8 @@ type story struct {
 	t       *testing.T
 	began   time.Time
 	session *Session
-	done    chan error // what Run returned
+	slept   atomic.Int64 // by how much the wall clock is ahead
+	done    chan error   // what Run returned
 
 	tokens   func(ctx context.Context, n int, need live.Need) (live.Token, error)
 	dials    chan *pipe // what the next dial gives; nil never answers
@@ -166,6 +167,7 @@ func tell(t *testing.T, play func(*story)) *story {
 				return st.tokens(ctx, st.minted, need)
 			},
 			Dial:    st.dial,
+			Wall:    func() time.Time { return wallTime().Add(time.Duration(st.slept.Load())) },
 			Release: func(tok live.Token) { st.released = append(st.released, tok.Lease.Reveal()) },
 			Emit:    st.event,
 		})

@@ -68,13 +68,14 @@ func (g *grant) good(now time.Time, resume bool) bool {
 
 // fetched is what a fetch ended with.
 type fetched struct {
-	grant *grant
+	token live.Token
 	err   error
 }
 
 // purse holds the token of the moment and asks for the next, one at a time.
 // Only the session's goroutine touches it.
 type purse struct {
+	clock   *clock
 	source  TokenSource
 	profile string
 	timeout time.Duration
@@ -83,6 +84,7 @@ type purse struct {
 	now     *grant           // nil before the first
 	gone    bool             // the issuer knows our lease no more
 	fetch   chan fetched     // nil when nothing is asked for
+	asked   time.Time        // when it was
 	retryAt time.Time        // no early renewal before
 }
 
@@ -91,7 +93,7 @@ type purse struct {
 // as long as ctx, the session's.
 func (p *purse) get(ctx, waiting context.Context, handle live.Secret) (*grant, error) {
 	for waiting.Err() == nil {
-		if p.now.good(time.Now(), !handle.IsZero()) {
+		if p.now.good(p.clock.now(), !handle.IsZero()) {
 			return p.now, nil
 		}
 		old := p.fetch != nil // asked for earlier, and maybe for something else
@@ -103,7 +105,7 @@ func (p *purse) get(ctx, waiting context.Context, handle live.Secret) (*grant, e
 			case old:
 			case err != nil:
 				return nil, err
-			case !p.now.good(time.Now(), !handle.IsZero()):
+			case !p.now.good(p.clock.now(), !handle.IsZero()):
 				return nil, &live.TokenError{Code: CodeProtocol, Detail: "the issuer's new token is already too old to use: check its lifetimes"}
 			}
 		case <-waiting.Done():
@@ -119,7 +121,7 @@ func (p *purse) need(handle live.Secret) live.Need {
 		return n // a new conversation for the service is a new lease for the issuer
 	}
 	n.Reason = live.ReasonRenew
-	if time.Now().Before(p.now.renewFrom) {
+	if p.clock.now().Before(p.now.renewFrom) {
 		n.Reason = live.ReasonRefused
 	}
 	n.Lease, n.RenewURL = p.now.token.Lease, p.now.token.RenewURL
@@ -136,11 +138,10 @@ func (p *purse) ask(ctx context.Context, need live.Need) {
 		return
 	}
 	result := make(chan fetched, 1)
-	p.fetch = result
+	p.fetch, p.asked = result, p.clock.now()
 	go func() {
 		ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, &timeoutError{"phase token"})
 		defer cancel()
-		asked := time.Now()
 		token, err := p.source(ctx, need)
 		if err == nil {
 			err = token.Check()
@@ -150,11 +151,7 @@ func (p *purse) ask(ctx context.Context, need live.Need) {
 		} else if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		if err != nil {
-			result <- fetched{err: err}
-			return
-		}
-		result <- fetched{grant: newGrant(token, asked, time.Now())}
+		result <- fetched{token, err}
 	}()
 }
 
@@ -164,11 +161,11 @@ func (p *purse) take(f fetched) error {
 	if f.err != nil {
 		return f.err
 	}
-	if p.now != nil && !p.now.token.Lease.Equal(f.grant.token.Lease) {
+	if p.now != nil && !p.now.token.Lease.Equal(f.token.Lease) {
 		p.release(p.now.token)
 	}
-	p.now, p.gone = f.grant, false
-	p.news(f.grant)
+	p.now, p.gone = newGrant(f.token, p.asked, p.clock.now()), false
+	p.news(p.now)
 	return nil
 }
 

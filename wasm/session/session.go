@@ -56,6 +56,13 @@ type Config struct {
 	// return soon and may call Send, Wake and Close.
 	Emit func(Event)
 
+	// Wall is the wall clock, without a monotonic reading. Nil is package time's.
+	Wall func() time.Time
+
+	// Frozen is how late a timer must be for the machine to have slept, or the
+	// page to have been frozen, so that the line may be dead. Those of a hidden
+	// page are late by up to a minute. Default 30 s.
+	Frozen       time.Duration
 	TokenTimeout time.Duration // for one answer of the issuer; default 15 s
 	DialTimeout  time.Duration // until a socket is open; default 10 s
 	SetupTimeout time.Duration // until setupComplete; default 10 s
@@ -93,12 +100,14 @@ type Session struct {
 	cfg    Config
 	outbox *outbox
 	woken  chan struct{}  // holds a value when a wait for a retry should end
+	doubts chan struct{}  // holds a value when the line may be dead
 	random func() float64 // in [0, 1); tests take the chance out
 
 	quit     chan struct{} // closed by Close
 	quitOnce sync.Once
 
 	// The rest belongs to Run's goroutine.
+	clock     *clock
 	purse     purse
 	ledger    ledger
 	handle    live.Secret   // of the newest resumable update
@@ -121,6 +130,7 @@ func New(cfg Config) *Session {
 		field *time.Duration
 		value time.Duration
 	}{
+		{&cfg.Frozen, 30 * time.Second},
 		{&cfg.TokenTimeout, 15 * time.Second},
 		{&cfg.DialTimeout, 10 * time.Second},
 		{&cfg.SetupTimeout, 10 * time.Second},
@@ -130,8 +140,13 @@ func New(cfg Config) *Session {
 			*limit.field = limit.value
 		}
 	}
-	s := &Session{cfg: cfg, outbox: newOutbox(), woken: make(chan struct{}, 1), random: rand.Float64, quit: make(chan struct{})}
+	s := &Session{cfg: cfg, outbox: newOutbox(), woken: make(chan struct{}, 1), doubts: make(chan struct{}, 1), random: rand.Float64, quit: make(chan struct{})}
+	if cfg.Wall == nil {
+		cfg.Wall = wallTime
+	}
+	s.clock = newClock(cfg.Wall)
 	s.purse = purse{
+		clock:  s.clock,
 		source: cfg.Source, profile: cfg.Profile, timeout: cfg.TokenTimeout, release: cfg.Release,
 		news: func(g *grant) { s.tokenNews(g, false) },
 	}
@@ -150,11 +165,20 @@ func (s *Session) Send(in live.Input, settle func(error)) error {
 	return s.outbox.push(in, settle)
 }
 
-// Wake ends a wait for a retry, unless the issuer asked for it: the network is
-// back, or the page is visible.
-func (s *Session) Wake() {
+// Wake ends a wait for a retry, unless the issuer asked for it: the page is
+// visible again.
+func (s *Session) Wake() { signal(s.woken) }
+
+// Doubt tells that the line may be dead, as after a change of network: the
+// connection is changed at the next quiet moment, and a wait for a retry ends.
+func (s *Session) Doubt() {
+	signal(s.doubts)
+	signal(s.woken)
+}
+
+func signal(c chan struct{}) {
 	select {
-	case s.woken <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -195,7 +219,7 @@ func (s *Session) Run(ctx context.Context) error {
 
 // run makes one attempt after the other.
 func (s *Session) run(ctx context.Context) error {
-	startBy := time.Now().Add(s.cfg.StartTimeout)
+	startBy := s.clock.now().Add(s.cfg.StartTimeout)
 	s.cause = CauseStart
 	var trouble trouble
 	for {
@@ -214,16 +238,16 @@ func (s *Session) run(ctx context.Context) error {
 		}
 		if !end.liveAt.IsZero() {
 			s.tellDropped() // what was lost so far, was not lost by this end
-			s.last, s.lostAudio = &connection{end.grant, time.Now(), s.cause}, 0
-			if time.Since(end.liveAt) >= steady {
+			s.last, s.lostAudio = &connection{end.grant, s.clock.now(), s.cause}, 0
+			if s.clock.now().Sub(end.liveAt) >= steady {
 				trouble.failures = 0
 			}
 		}
 		// A rotation right after the last one counts, too: a service that
 		// announces the end of every connection at its start must not make us spin.
 		wait := delay(trouble.failures, v.wait, s.random())
-		trouble.add(time.Now())
-		if end.rotation == "" && (v.do == stop || v.wait > maxTrouble || s.exhausted(trouble, time.Now().Add(wait), startBy)) {
+		trouble.add(s.clock.now())
+		if end.rotation == "" && (v.do == stop || v.wait > maxTrouble || s.exhausted(trouble, s.clock.now().Add(wait), startBy)) {
 			return fail(end.err, end.phase, v)
 		}
 		if wait > 0 {
@@ -287,7 +311,7 @@ func (s *Session) descend(do action, end end) action {
 		}
 		return do
 	}
-	now := time.Now()
+	now := s.clock.now()
 	if s.resuming.add(now); s.resuming.failures >= maxResumes && now.Sub(s.resuming.since) >= maxResuming {
 		s.resuming.failures = 0
 		return restart
@@ -320,7 +344,7 @@ func (s *Session) sleep(ctx context.Context, d time.Duration, advised bool) bool
 func (s *Session) emit(e Event) { s.cfg.Emit(e) }
 
 func (s *Session) tokenNews(g *grant, opened bool) {
-	now := time.Now()
+	now := s.clock.now()
 	s.emit(TokenNews{Opened: opened, Token: g.token, ExpiresIn: g.expires.Sub(now), RenewIn: g.renewFrom.Sub(now)})
 }
 

@@ -90,6 +90,58 @@ func TestStories(t *testing.T) {
 			st.turn(p, "h2")
 			st.goLive("h2")
 		}},
+		{"a line in doubt is replaced at once when nothing is going on", func(st *story) {
+			st.begin()
+			time.Sleep(time.Minute)
+			st.session.Doubt()
+			st.goLive("h1")
+			time.Sleep(time.Minute)
+		}},
+		{"a line in doubt is replaced in a turn that does not end", func(st *story) {
+			p := st.begin()
+			p.messages <- live.Message{Content: true}
+			p.dead = true
+			synctest.Wait()
+			st.session.Doubt()
+			st.goLive("h1")
+		}},
+		{"a sleep of an hour is noticed, although the timers stood still", func(st *story) {
+			st.begin()
+			time.Sleep(65 * time.Second) // between two looks at the clock
+			st.slept.Store(int64(time.Hour))
+			st.goLive("h1")
+			time.Sleep(time.Minute)
+		}},
+		{"a short sleep leaves the line as it is", func(st *story) {
+			st.begin()
+			time.Sleep(65 * time.Second)
+			st.slept.Store(int64(25 * time.Second))
+			time.Sleep(time.Minute)
+		}},
+		{"a wall clock that is set back changes nothing", func(st *story) {
+			st.slept.Store(int64(2 * time.Hour))
+			st.begin()
+			time.Sleep(time.Minute)
+			st.slept.Store(0)
+			time.Sleep(time.Minute)
+		}},
+		{"a backlog that grows for seconds means a dead line", func(st *story) {
+			p := st.begin()
+			for range 300 {
+				p.buffered.Add(900)
+				_ = st.session.Send(live.Input{Stream: true, Audio: 20 * time.Millisecond, Quiet: true}, func(error) {})
+				time.Sleep(20 * time.Millisecond)
+			}
+			st.goLive("h1")
+		}},
+		{"a backlog that is worked off does not", func(st *story) {
+			p := st.begin()
+			for i := range 1000 {
+				p.buffered.Store(int64(i % 200 * 900))
+				_ = st.session.Send(live.Input{Stream: true, Audio: 20 * time.Millisecond, Quiet: true}, func(error) {})
+				time.Sleep(20 * time.Millisecond)
+			}
+		}},
 		{"a gateway that fails a renewal does not end a conversation", func(st *story) {
 			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
 				switch n {

@@ -27,8 +27,10 @@ export interface EngineSession {
    * realtimeInput, toolResponse. Answered by one "sent" event with the same id.
    */
   send(id: number, message: Record<string, unknown>): void;
-  /** The page woke up (online, visible, pageshow): ends any wait for a retry. */
+  /** The page is visible again: ends any wait for a retry. */
   wake(): void;
+  /** The line may be dead (online, back from the page cache): changes the connection soon. */
+  doubt(): void;
   /** Ends the session. Safe to call at any time, any number of times. */
   close(): void;
 }

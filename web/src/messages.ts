@@ -11,6 +11,7 @@ export type ToHost =
   | { type: "open"; options: OpenOptions; endpoint?: Endpoint }
   | { type: "send"; id: number; message: Record<string, unknown> }
   | { type: "wake" }
+  | { type: "doubt" }
   | { type: "close" }
   | { type: "token"; id: number; reply: TokenReply }
   | { type: "no-token"; id: number; message: string };

@@ -76,8 +76,8 @@ export class Session extends EventTarget {
     );
 
     plan.signal?.addEventListener("abort", this.#abort);
-    addEventListener("online", this.#wake);
-    addEventListener("pageshow", this.#wake);
+    addEventListener("online", this.#doubt);
+    addEventListener("pageshow", this.#doubt);
     document.addEventListener("visibilitychange", this.#wake);
   }
 
@@ -121,6 +121,12 @@ export class Session extends EventTarget {
 
   #wake = (): void => {
     if (this.#opened && document.visibilityState === "visible") this.#link.post({ type: "wake" });
+  };
+
+  /** What a socket was opened over may be gone: another network, or the page cache between. */
+  #doubt = (event: Event): void => {
+    const firstShow = event.type === "pageshow" && !(event as PageTransitionEvent).persisted;
+    if (this.#opened && !firstShow) this.#link.post({ type: "doubt" });
   };
 
   // ---- from the host -------------------------------------------------------
@@ -252,8 +258,8 @@ export class Session extends EventTarget {
     this.#first?.abort.abort();
     this.#first?.reply.then((reply) => discard(this.#plan.tokens, reply), () => {});
     this.#first = undefined;
-    removeEventListener("online", this.#wake);
-    removeEventListener("pageshow", this.#wake);
+    removeEventListener("online", this.#doubt);
+    removeEventListener("pageshow", this.#doubt);
     document.removeEventListener("visibilitychange", this.#wake);
   }
 

@@ -68,6 +68,8 @@ export function serve(port: Port): void {
         return session!.send(message.id, message.message);
       case "wake":
         return session!.wake();
+      case "doubt":
+        return session!.doubt();
       case "close":
         return session!.close();
       case "token":

@@ -257,9 +257,19 @@ for (const worker of [true, false]) {
   test(`${how}: a page that wakes up wakes the engine`, async () => {
     await within({ worker }, async (session) => {
       const seen = events(session);
-      dispatchEvent(new Event("online"));
+      document.dispatchEvent(new Event("visibilitychange"));
       await messageWith(seen, "woken");
     });
+  });
+
+  test(`${how}: another network, or a return from the page cache, makes the engine doubt its line`, async () => {
+    for (const event of [new Event("online"), new PageTransitionEvent("pageshow", { persisted: true })]) {
+      await within({ worker }, async (session) => {
+        const seen = events(session);
+        dispatchEvent(event);
+        await messageWith(seen, "doubted");
+      });
+    }
   });
 
   test(`${how}: a lease is released by the page`, async () => {

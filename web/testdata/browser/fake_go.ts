@@ -117,6 +117,7 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
       });
     },
     wake: () => setTimeout(() => say({ woken: true })),
+    doubt: () => setTimeout(() => say({ doubted: true })),
     close: () => {
       if (options.profile !== "deaf") setTimeout(() => end());
     },
