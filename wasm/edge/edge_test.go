@@ -306,6 +306,9 @@ func TestTheEditorRewritesACopy(t *testing.T) {
 			func(p live.Payload) live.Payload { return editor.WithoutCalls(p, []string{"a"}) },
 			`{"toolCall": {"functionCalls": [{"id": "b", "name": "g", "args": {}}], "odd": 1}, "usageMetadata": {}}`,
 		},
+		"the end of a stream": {
+			`{}`, func(live.Payload) live.Payload { return editor.StreamEnd() }, `{"realtimeInput": {"audioStreamEnd": true}}`,
+		},
 		"a cancellation by other ids": {
 			`{"toolCallCancellation": {"ids": ["a", "b"]}}`,
 			func(p live.Payload) live.Payload {

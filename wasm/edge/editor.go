@@ -43,6 +43,11 @@ func (Editor) Cancellation(cancellation live.Payload, ids map[string]string) liv
 	return message.with("toolCallCancellation", message.get("toolCallCancellation").with("ids", newList(known))).body()
 }
 
+// StreamEnd is audioStreamEnd.
+func (Editor) StreamEnd() live.Payload {
+	return newObject().with("realtimeInput", newObject().with("audioStreamEnd", newTruth(true))).body()
+}
+
 // with is a copy of an object with one key set.
 func (n node) with(key string, v node) node {
 	out := newObject()

@@ -109,6 +109,7 @@ func (n node) canonical() string {
 }
 
 func newObject() node       { return node{jsObject.New()} }
+func newTruth(b bool) node  { return node{js.ValueOf(b)} }
 func newText(s string) node { return node{js.ValueOf(s)} }
 
 func newList(items []node) node {

@@ -63,6 +63,7 @@ func (n node) canonical() string {
 }
 
 func newObject() node       { return node{map[string]any{}} }
+func newTruth(b bool) node  { return node{b} }
 func newText(s string) node { return node{s} }
 
 func newList(items []node) node {

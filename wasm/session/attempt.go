@@ -92,6 +92,7 @@ type line struct {
 	doubt      *deadline // set once the line may be dead
 	beat       time.Time // when this goroutine ran last
 	backlog    backlog
+	speechEnd  time.Time // when to mark the end of speech that was sent again; zero: not
 	turn       turn
 }
 
@@ -185,6 +186,9 @@ func (l *line) live() {
 		Replayed: again.messages, Uncertain: again.doubtful,
 	})
 	l.lostAudio = 0
+	if again.speech && !l.grant.token.Limits.ManualActivity {
+		l.speechEnd = l.liveAt.Add(quietMicrophone)
+	}
 }
 
 // pump moves messages both ways until the connection ends or is to be changed.
@@ -202,6 +206,7 @@ func (l *line) pump(ctx context.Context) end {
 		}
 		wake = earliest(wake, l.purse.renew(ctx, l.handle, now))
 		wake = earliest(wake, l.flush(now))
+		wake = earliest(wake, l.speechEnd)
 		timer.Reset(earliest(wake, now.Add(heartbeat)).Sub(now))
 		select {
 		case m := <-l.messages:
@@ -273,6 +278,10 @@ func (l *line) renewed(f fetched) (e end, over bool) {
 // says when to look again if the socket is full.
 func (l *line) flush(now time.Time) (again time.Time) {
 	l.tellDropped()
+	if !l.speechEnd.IsZero() && !now.Before(l.speechEnd) {
+		l.speechEnd = time.Time{}
+		_ = l.outbox.push(live.Input{Body: l.cfg.Editor.StreamEnd()}, func(error) {})
+	}
 	for {
 		waiting := l.conn.Buffered()
 		if l.backlog.stuck(waiting, now) {
@@ -309,6 +318,9 @@ func (l *line) flush(now time.Time) (again time.Time) {
 		}
 		if err == nil {
 			l.turn.sent(it.input, now)
+			if it.settle != nil && it.input.Audio > 0 {
+				l.speechEnd = time.Time{} // the microphone is on
+			}
 		}
 		if err != nil || !it.input.Replayable() {
 			l.outbox.forget(it)

@@ -198,6 +198,7 @@ type replay struct {
 	messages int
 	doubtful int           // of them, those that the service may have
 	lost     time.Duration // sound that it may not have, and that is not there any more
+	speech   bool          // it ends with sound
 }
 
 // rewind lets everything be sent again that a new connection must be told. Silence
@@ -221,6 +222,7 @@ func (o *outbox) rewind(restart bool) (r replay) {
 		return !silent || it.input.Audio == 0
 	})
 	r.messages = o.next
+	r.speech = o.next > 0 && o.items[o.next-1].input.Audio > 0
 	for _, it := range o.items[:o.next] {
 		if it.doubtful && !restart {
 			r.doubtful++

@@ -38,6 +38,8 @@ type Editor interface {
 	// Cancellation is a toolCallCancellation of other ids, the values in place of
 	// the keys.
 	Cancellation(cancellation live.Payload, ids map[string]string) live.Payload
+	// StreamEnd is audioStreamEnd.
+	StreamEnd() live.Payload
 }
 
 // Config is what a session needs of the world. Editor, Source, Dial and Emit are
@@ -91,6 +93,10 @@ const (
 	// what a socket holds is lost with it.
 	highWater = 256 << 10
 	drainPoll = 50 * time.Millisecond
+	// quietMicrophone is how long no sound must follow speech that was sent again
+	// for its end to be marked: the service would wait for silence for ever. The
+	// mark is for pauses of about a second and more (documented).
+	quietMicrophone = time.Second
 )
 
 // Session is one conversation. Create it with [New], run it once with

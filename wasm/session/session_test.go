@@ -741,6 +741,46 @@ func TestWhatNoHandleHoldsIsSentAgain(t *testing.T) {
 	}
 }
 
+// Speech that was sent again ends where the microphone is off, or the service
+// would wait for more.
+func TestSpeechSentAgainIsEndedWhereNoneFollows(t *testing.T) {
+	for name, c := range map[string]struct {
+		follows bool
+		manual  bool
+		want    string
+	}{
+		"the microphone is off":        {false, false, "speech, audioStreamEnd"},
+		"the microphone is on":         {true, false, "speech, live"},
+		"the application marks speech": {false, true, "speech"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tell(t, func(st *story) {
+				st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+					tok := token(n)
+					tok.Limits.ManualActivity = c.manual
+					return tok, nil
+				}
+				p := st.begin()
+				_ = st.session.Send(live.Input{Stream: true, Audio: 20 * time.Millisecond, Body: "speech"}, func(error) {})
+				synctest.Wait()
+				p.finish(live.CloseAbnormal, "")
+				next := st.goLive("h1")
+				if c.follows {
+					_ = st.session.Send(live.Input{Stream: true, Audio: 20 * time.Millisecond, Quiet: true, Body: "live"}, func(error) {})
+				}
+				time.Sleep(time.Minute)
+				var got []string
+				for len(next.inputs) > 0 {
+					got = append(got, (<-next.inputs).Body.(string))
+				}
+				if strings.Join(got, ", ") != c.want {
+					t.Errorf("it is sent %q, want %q", got, c.want)
+				}
+			})
+		})
+	}
+}
+
 // The model forgets a call over a cut and, asked again, makes it again.
 func TestACallMadeAgainAfterACutGetsTheAnswerToTheFirst(t *testing.T) {
 	st := tell(t, func(st *story) {
