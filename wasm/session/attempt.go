@@ -16,6 +16,7 @@ type end struct {
 	liveAt   time.Time // of setupComplete; zero if it never came
 	grant    *grant    // the token used; nil if there was none
 	resumed  bool      // the setup carried a handle
+	replayed bool      // what had been sent before was sent again, and no turn followed
 }
 
 // class is the phase as the table of ends knows it.
@@ -92,6 +93,7 @@ type line struct {
 	doubt      *deadline // set once the line may be dead
 	beat       time.Time // when this goroutine ran last
 	backlog    backlog
+	replayed   bool      // what had been sent before was sent again, and no turn has followed
 	speechEnd  time.Time // when to mark the end of speech that was sent again; zero: not
 	turn       turn
 }
@@ -132,7 +134,7 @@ func (l *line) ended(err error) end {
 	if !l.liveAt.IsZero() {
 		phase = live.PhaseLive
 	}
-	return end{phase: phase, err: err, liveAt: l.liveAt, grant: l.grant, resumed: !l.openedWith.IsZero()}
+	return end{phase: phase, err: err, liveAt: l.liveAt, grant: l.grant, resumed: !l.openedWith.IsZero(), replayed: l.replayed}
 }
 
 // setUp sends the setup, waits for its answer, and pumps.
@@ -185,7 +187,7 @@ func (l *line) live() {
 		Rung: rung, Cause: l.last.endedBy, Gap: l.liveAt.Sub(l.last.endedAt), LostAudio: l.lostAudio + again.lost,
 		Replayed: again.messages, Uncertain: again.doubtful,
 	})
-	l.lostAudio = 0
+	l.lostAudio, l.replayed = 0, again.messages > 0
 	if again.speech && !l.grant.token.Limits.ManualActivity {
 		l.speechEnd = l.liveAt.Add(quietMicrophone)
 	}
@@ -335,6 +337,7 @@ func (l *line) receive(m live.Message) {
 		l.live()
 	}
 	if over, ok := l.turn.received(m, l.clock.now()); ok {
+		l.replayed, l.refused = false, 0
 		l.outbox.answered(over)
 		l.ledger.turnOver(over)
 	}

@@ -100,6 +100,14 @@ func classify(err error, phase live.Phase) verdict {
 	return verdict{do: again, code: CodeProtocol, retryable: true}
 }
 
+// closeCode is the code that a socket was closed with, 0 if err is no such end.
+func closeCode(err error) int {
+	if closed, ok := errors.AsType[*live.CloseError](err); ok {
+		return closed.Code
+	}
+	return 0
+}
+
 // passing are the issuer's codes that the same request may not meet again.
 var passing = map[string]bool{
 	CodeNetwork: true, CodeTimeout: true, CodeUnavailable: true,

@@ -186,6 +186,18 @@ func (o *outbox) unsure() bool {
 	return slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return it.doubtful && !it.input.Quiet })
 }
 
+// mute forgets the sound that a socket took.
+func (o *outbox) mute() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.keep(func(it *item) bool {
+		if it.input.Audio > 0 {
+			o.fade(it)
+		}
+		return it.input.Audio == 0
+	})
+}
+
 // clear reports whether everything that a socket took was answered.
 func (o *outbox) clear() bool {
 	o.mu.Lock()

@@ -119,6 +119,7 @@ type Session struct {
 	handle    live.Secret   // of the newest resumable update
 	cause     Cause         // of the attempt under way
 	resuming  trouble       // resumes that failed
+	refused   int           // replays in a row that the service closed the socket on
 	last      *connection   // the last one that was live; nil before the first
 	lostAudio time.Duration // evicted since the last connection ended
 }
@@ -307,10 +308,23 @@ func (s *Session) apply(do action, end end) {
 	}
 }
 
-// descend gives a handle up that cannot be resumed, although nobody says that
-// it is dead. The service may still hold the old socket for a while, so that
-// takes some tries and some time.
+// descend gives up what cannot be had, a step at a time.
+//
+// A service that refuses what it is sent again (observed for sound) is sent it
+// without sound, then by a new session. A handle that cannot be resumed, although
+// nobody says that it is dead, is given up after some tries and some time: the
+// service may still hold the old socket for a while.
 func (s *Session) descend(do action, end end) action {
+	if do == stop && end.replayed && closeCode(end.err) == live.CloseInvalid {
+		s.refused++
+		switch s.refused {
+		case 1:
+			s.outbox.mute()
+			return again
+		case 2:
+			return restart
+		}
+	}
 	if do != again || end.class() != phaseResume {
 		if !end.liveAt.IsZero() {
 			s.resuming.failures = 0

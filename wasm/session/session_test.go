@@ -142,6 +142,25 @@ func TestStories(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 		}},
+		{"a service that refuses what is sent again gets less of it, then ends the session", func(st *story) {
+			p := st.begin()
+			st.say("asked")
+			_ = st.session.Send(live.Input{Stream: true, Audio: time.Second, Body: "speech"}, func(error) {})
+			synctest.Wait()
+			p.finish(live.CloseAbnormal, "")
+			for _, want := range []struct {
+				handle string
+				inputs int
+			}{{"h1", 2}, {"h1", 1}, {"", 1}} {
+				time.Sleep(5 * time.Second)
+				p = st.goLive(want.handle)
+				if len(p.inputs) != want.inputs {
+					st.t.Errorf("%d messages are sent again, want %d", len(p.inputs), want.inputs)
+				}
+				p.finish(live.CloseInvalid, "Request contains an invalid argument.")
+				synctest.Wait()
+			}
+		}},
 		{"a gateway that fails a renewal does not end a conversation", func(st *story) {
 			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
 				switch n {
