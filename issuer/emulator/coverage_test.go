@@ -70,10 +70,11 @@ func TestAHandleContainsWhatWasTakenIn(t *testing.T) {
 	}{
 		{"nothing yet", "", []string{settle}, 0},
 		{"typed text, once it was answered", "", []string{typed, settle}, 1},
-		{"and when it interrupts", "", []string{help, wait, typed}, 2},
+		{"not before its answer begins", "", []string{help, wait, typed}, 1},
+		{"what interrupts, once it was answered", "", []string{help, wait, typed, settle}, 2},
 		{"clientContent that interrupts and asks nothing", "", []string{help, wait, `{"clientContent":{"turns":[{"parts":[{"text":"my name is Ada"}]}]}}`, settle}, 2},
 		{"an empty one", "", []string{help, wait, `{"clientContent":{}}`, settle}, 2},
-		{"typed text that waits for the end of an answer", patient, []string{help, wait, typed, turn}, 2},
+		{"not typed text that waits for the end of an answer", patient, []string{help, wait, typed, turn}, 1},
 		{"not what the running answer is to", "", []string{typed, settle, help, wait}, 1},
 		{"not the speech that interrupts", "", []string{help, wait, speech, wait}, 1},
 		{"nor the speech that goes on", "", []string{silence, silence, speech, speech, settle}, 2},

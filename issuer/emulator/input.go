@@ -74,8 +74,8 @@ func (c *conversation) clientContent(content tree) *refusal {
 	if asks {
 		c.overtake()
 	}
+	c.interrupt() // what interrupts an answer is not in its handle
 	c.save()
-	c.interrupt()
 	switch {
 	case !asks:
 	case c.seeding:
@@ -152,7 +152,6 @@ func (c *conversation) realtimeInput(input tree) *refusal {
 		c.notice(c.ear.finish())
 	case text != "" && !c.activity:
 		c.overtake()
-		c.save()
 		c.ask(c.taken)
 	}
 	return nil

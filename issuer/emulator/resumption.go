@@ -160,12 +160,12 @@ func (s *sessions) end(c *conversation) {
 	of.idle = s.idle.PushBack(of)
 }
 
-// save notes what a handle restores from now on. Typed text is in it, answered
-// or not; speech is once it was answered. While there is some that is not, older
+// save notes what a handle restores from now on. Typed text is in it once its
+// answer begins, speech once it was answered. While there is some that is not, older
 // news stays what a handle restores, so that it never contains a message without
 // those before it.
 func (c *conversation) save() {
-	if c.activity || c.ear.busy() || c.spoken.length > 0 {
+	if c.activity || c.waiting || c.ear.busy() || c.spoken.length > 0 {
 		return
 	}
 	without := c.saved.Without
