@@ -3,6 +3,7 @@
 package session_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 
 // pipeListener serves connections of net.Pipe, which virtual time can wait for.
 type pipeListener struct {
+	lag   func(net.Conn) net.Conn
 	conns chan net.Conn
 	done  chan struct{}
 	once  sync.Once
@@ -43,8 +45,8 @@ func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 func (l *pipeListener) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
-	case l.conns <- server:
-		return client, nil
+	case l.conns <- l.lag(server):
+		return l.lag(client), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -66,15 +68,26 @@ type talk struct {
 	turns   chan string // the model's words, a turn each
 }
 
-// converse runs play with a session that is about to go live. The emulator mints
-// its tokens, which live for life, as an issuer would have them minted.
-func converse(t *testing.T, emu *emulator.Server, life time.Duration, play func(*talk)) {
+// conversation says what a session talks with.
+type conversation struct {
+	emulator *emulator.Server
+	life     time.Duration           // of tokens; zero is usual
+	lag      func(net.Conn) net.Conn // what lies between; nil: nothing
+}
+
+// hold runs play with a session that is about to go live. The emulator mints its
+// tokens as an issuer would have them minted.
+func (c conversation) hold(t *testing.T, play func(*talk)) {
+	emu := c.emulator
 	synctest.Test(t, func(t *testing.T) {
-		l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+		if c.lag == nil {
+			c.lag = func(conn net.Conn) net.Conn { return conn }
+		}
+		l := &pipeListener{lag: c.lag, conns: make(chan net.Conn), done: make(chan struct{})}
 		server := &http.Server{Handler: emu}
 		go func() { _ = server.Serve(l) }()
 		transport := &http.Transport{DialContext: l.DialContext, DisableKeepAlives: true}
-		k := &talk{t: t, client: &http.Client{Transport: transport}, life: life, turns: make(chan string, 1000)}
+		k := &talk{t: t, client: &http.Client{Transport: transport}, life: cmp.Or(c.life, usual), turns: make(chan string, 1000)}
 		k.session = session.New(session.Config{
 			Profile: "default",
 			Setup:   map[string]any{"outputAudioTranscription": map[string]any{}},
@@ -99,6 +112,7 @@ func converse(t *testing.T, emu *emulator.Server, life time.Duration, play func(
 		_ = server.Close()
 		_ = emu.Close()
 		transport.CloseIdleConnections()
+		time.Sleep(2 * time.Second) // until what lags has arrived
 		synctest.Wait()
 	})
 }
@@ -195,7 +209,7 @@ func TestAnHourOfConversationNeverGoesDown(t *testing.T) {
 		"without any warning": {GoAwayLead: -1, FinalClose: emulator.CloseFrame{Code: live.CloseAbnormal}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			converse(t, emu, usual, func(k *talk) {
+			conversation{emulator: emu}.hold(t, func(k *talk) {
 				k.say("my name is Ada")
 				began := time.Now()
 				for time.Since(began) < time.Hour {
@@ -225,7 +239,7 @@ func TestAnHourOfConversationNeverGoesDown(t *testing.T) {
 // A day of connections of ten minutes and tokens of thirty, in which hardly
 // anything is said: all of it is rotation.
 func TestADayOfRotationsLosesNothing(t *testing.T) {
-	converse(t, &emulator.Server{}, 30*time.Minute, func(k *talk) {
+	conversation{emulator: &emulator.Server{}, life: 30 * time.Minute}.hold(t, func(k *talk) {
 		k.say("my name is Ada")
 		for began := time.Now(); time.Since(began) < 24*time.Hour; {
 			time.Sleep(3 * time.Hour)
@@ -261,7 +275,7 @@ func TestADayOfRotationsLosesNothing(t *testing.T) {
 func TestARudeHourDoesNotEndAConversation(t *testing.T) {
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			converse(t, &emulator.Server{Rude: true, Seed: seed}, usual, func(k *talk) {
+			conversation{emulator: &emulator.Server{Rude: true, Seed: seed}}.hold(t, func(k *talk) {
 				began := time.Now()
 				asked, remembered := 0, 0
 				for text := "my name is Ada"; time.Since(began) < time.Hour; text = "what is my name?" {
