@@ -40,6 +40,10 @@ func decode(n node) (live.Message, error) {
 			// A missing or odd timeLeft is no time at all.
 			m.GoAway = true
 			m.TimeLeft, _ = time.ParseDuration(value.get("timeLeft").text())
+		case "voiceActivity":
+			m.UserSpeaks = value.get("type").text() == "ACTIVITY_START"
+		case "usageMetadata":
+			m.Usage = usage(value)
 		case "sessionResumptionUpdate":
 			// An absent resumable is false, and such an update has no handle.
 			if value.get("resumable").truth() {
@@ -54,16 +58,66 @@ func decode(n node) (live.Message, error) {
 func decodeContent(n node, m *live.Message) {
 	for _, key := range n.keys() {
 		switch key {
-		case "modelTurn", "outputTranscription":
+		case "modelTurn":
 			m.Content = true
+			text, more := written(n.get(key))
+			m.Written = text
+			m.Output = m.Output || text != "" || more
+		case "outputTranscription":
+			m.Content = true
+			m.Said = n.get(key).get("text").text()
+			m.Output = m.Output || m.Said != ""
+		case "inputTranscription":
+			m.Heard = n.get(key).get("text").text()
 		case "interrupted":
 			m.Interrupted = n.get(key).truth()
 		case "generationComplete":
 			m.GenerationComplete = n.get(key).truth()
 		case "turnComplete":
 			m.TurnComplete = n.get(key).truth()
+		case "turnCompleteReason":
+			m.TurnReason = n.get(key).text()
+		case "waitingForInput":
+			m.Waits = m.Waits || n.get(key).truth()
+		case "interactionStatus":
+			m.Waits = m.Waits || n.get(key).text() == "IN_PROGRESS"
 		}
 	}
+}
+
+// written joins the text parts of a content, thoughts left out, and tells whether
+// there is sound or a picture beside them. Messages with sound are many, so it
+// looks at their parts once.
+func written(content node) (text string, more bool) {
+	for _, part := range content.get("parts").items() {
+		if !part.get("inlineData").absent() {
+			more = true
+		} else if t := part.get("text").text(); t != "" && !part.get("thought").truth() {
+			text += t
+		}
+	}
+	return text, more
+}
+
+func usage(n node) (u live.Usage) {
+	for _, key := range n.keys() {
+		count := func(to *int) { *to = int(n.get(key).number()) }
+		switch key {
+		case "promptTokenCount":
+			count(&u.Prompt)
+		case "cachedContentTokenCount":
+			count(&u.Cached)
+		case "responseTokenCount":
+			count(&u.Response)
+		case "toolUsePromptTokenCount":
+			count(&u.ToolUse)
+		case "thoughtsTokenCount":
+			count(&u.Thoughts)
+		case "totalTokenCount":
+			count(&u.Total)
+		}
+	}
+	return u
 }
 
 // input reads the fields of a client message that steer a session.
@@ -76,10 +130,18 @@ func input(n node) (live.Input, error) {
 	switch keys[0] {
 	case "clientContent":
 		in.Asks = value.get("turnComplete").truth()
+		for _, turn := range value.get("turns").items() {
+			if text, _ := written(turn); text != "" {
+				in.Lines = append(in.Lines, live.Line{Model: turn.get("role").text() == "model", Text: text})
+			}
+		}
 	case "realtimeInput":
 		for _, key := range value.keys() {
 			switch key {
-			case "text", "activityEnd":
+			case "text":
+				in.Asks = true
+				in.Lines = []live.Line{{Text: value.get(key).text()}}
+			case "activityEnd":
 				in.Asks = true
 			case "audio":
 				in.Stream = true

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -249,9 +250,20 @@ func readServer(t *testing.T, wire string) string {
 	say(m.GoAway, "goAway in "+m.TimeLeft.String())
 	say(!m.Handle.IsZero(), "handle "+m.Handle.Reveal())
 	say(m.Content, "content")
+	say(m.Output, "output")
+	say(m.Heard != "", "hears "+strconv.Quote(m.Heard))
+	say(m.Said != "", "says "+strconv.Quote(m.Said))
+	say(m.Written != "", "writes "+strconv.Quote(m.Written))
 	say(m.Interrupted, "interrupted")
 	say(m.GenerationComplete, "generationComplete")
-	say(m.TurnComplete, "turnComplete")
+	complete := "turnComplete"
+	if m.TurnReason != "" {
+		complete += " for " + m.TurnReason
+	}
+	say(m.TurnComplete, complete)
+	say(m.Waits, "waits")
+	say(m.UserSpeaks, "the user speaks")
+	say(m.Usage != live.Usage{}, fmt.Sprint("usage ", m.Usage))
 	for _, c := range m.Calls {
 		say(true, "calls "+c.ID)
 	}
@@ -285,6 +297,13 @@ func readClient(t *testing.T, wire string) string {
 			word = "answers in part "
 		}
 		words = append(words, word+a.ID)
+	}
+	for _, line := range in.Lines {
+		word := "types " + strconv.Quote(line.Text)
+		if line.Model {
+			word += " as the model"
+		}
+		words = append(words, word)
 	}
 	return strings.Join(words, ", ")
 }

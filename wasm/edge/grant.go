@@ -87,7 +87,7 @@ func grantOf(n node, base string) live.Token {
 			Tools: caps.get("tools").text(),
 		},
 		Limits: live.Limits{
-			Compression:    limits.get("compression").truth(),
+			Capped:         limits.isObject() && !limits.get("compression").truth(),
 			ManualActivity: limits.get("manualActivity").truth(),
 			Connection:     seconds(limits.get("connectionSeconds")),
 			Max:            seconds(limits.get("maxSeconds")),

@@ -26,10 +26,23 @@ func TestAGrantIsReadWhole(t *testing.T) {
 		ExpiresIn: 12 * time.Minute, NewSessionExpiresIn: time.Minute, RenewAfter: 9 * time.Minute,
 		URL: "ws://service/constrained", Param: "access_token", RenewURL: base + "/v1/token/renew", ReleaseURL: base + "/token/release",
 		Capabilities: live.Capabilities{Text: "realtimeInput", Seed: "clientContent", Modalities: []string{"AUDIO"}, Tools: "nonBlocking"},
-		Limits:       live.Limits{Compression: true, Connection: 10 * time.Minute, Max: time.Hour, Idle: 5 * time.Minute},
+		Limits:       live.Limits{Connection: 10 * time.Minute, Max: time.Hour, Idle: 5 * time.Minute},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("read as\n%+v, want\n%+v", got, want)
+	}
+}
+
+func TestASessionIsCappedWhereItsIssuerSaysSo(t *testing.T) {
+	for grant, capped := range map[string]bool{
+		`{"session": {"compression": true}}`:  false,
+		`{"session": {"compression": false}}`: true,
+		`{"session": {}}`:                     true,
+		`{}`:                                  false, // a page's own token function may not know
+	} {
+		if got := grantOf(nodeOf(value(t, grant)), "").Limits.Capped; got != capped {
+			t.Errorf("%s: capped %v", grant, got)
+		}
 	}
 }
 

@@ -13,6 +13,8 @@ var (
 	jsJSON   = js.Global().Get("JSON")
 	jsObject = js.Global().Get("Object")
 	jsURL    = js.Global().Get("URL")
+	jsArray  = js.Global().Get("Array")
+	isArray  = jsArray.Get("isArray")
 )
 
 // node is a JSON value; the zero node is an absent one. Asking a node for what
@@ -28,8 +30,10 @@ func parse(text js.Value) (n node, err error) {
 	return node{jsJSON.Call("parse", text)}, nil
 }
 
+func (n node) absent() bool { return n.value.IsUndefined() || n.value.IsNull() }
+
 func (n node) isObject() bool {
-	return n.value.Type() == js.TypeObject && !js.Global().Get("Array").Call("isArray", n.value).Bool()
+	return n.value.Type() == js.TypeObject && !isArray.Invoke(n.value).Bool()
 }
 
 func (n node) keys() []string {
@@ -58,7 +62,7 @@ func (n node) remove(key string) {
 }
 
 func (n node) items() []node {
-	if n.value.Type() != js.TypeObject || !js.Global().Get("Array").Call("isArray", n.value).Bool() {
+	if n.value.Type() != js.TypeObject || !isArray.Invoke(n.value).Bool() {
 		return nil
 	}
 	items := make([]node, n.value.Length())
@@ -113,7 +117,7 @@ func newTruth(b bool) node  { return node{js.ValueOf(b)} }
 func newText(s string) node { return node{js.ValueOf(s)} }
 
 func newList(items []node) node {
-	list := js.Global().Get("Array").New()
+	list := jsArray.New()
 	for _, n := range items {
 		list.Call("push", n.value)
 	}

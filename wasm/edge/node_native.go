@@ -23,6 +23,8 @@ func parse(data []byte) (node, error) {
 	return n, nil
 }
 
+func (n node) absent() bool { return n.value == nil }
+
 func (n node) isObject() bool { _, ok := n.value.(map[string]any); return ok }
 
 func (n node) keys() []string {

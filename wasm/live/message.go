@@ -22,14 +22,37 @@ type Message struct {
 	Handle Secret
 
 	Content            bool // serverContent of the model's turn arrived
+	Output             bool // and not its thoughts alone: sound, text or a transcript
 	Interrupted        bool
 	GenerationComplete bool
 	TurnComplete       bool
+	TurnReason         string // why the turn ended, if that was unusual
+	Waits              bool   // the model says that it is silent because it waits for more input, or thinks on
+
+	// Fragments of what was said. Thoughts are not said.
+	Heard   string // the transcript of the user's speech; comes in no order with the model's turn
+	Said    string // the transcript of the model's speech
+	Written string // the model's text
+
+	UserSpeaks bool // the service notices that the user begins to speak; newer models tell
+
+	Usage Usage // zero: the message tells none
 
 	Calls     []Call   // that want an answer
 	Cancelled []string // ids of function calls that were withdrawn
 
 	Body Payload
+}
+
+// Usage counts tokens, as the service reports them.
+type Usage struct {
+	Prompt, Cached, Response, ToolUse, Thoughts, Total int
+}
+
+// Line is what one side said, as text.
+type Line struct {
+	Model bool // said by the model, not by the user
+	Text  string
 }
 
 // Call is one function call of the model's.
@@ -64,6 +87,8 @@ type Input struct {
 	Quiet bool
 	// Answers are the responses to function calls in this message.
 	Answers []Answer
+	// Lines are what is typed in this message.
+	Lines []Line
 
 	Body Payload
 }

@@ -69,7 +69,7 @@ type Capabilities struct {
 
 // Limits are the bounds of one conversation. Zero means that the issuer named none.
 type Limits struct {
-	Compression    bool // the context window is compressed: no 15-minute cap
+	Capped         bool // the context window is not compressed, so that the service ends a session after some minutes of sound
 	ManualActivity bool // the client marks speech with activityStart and activityEnd
 	Connection     time.Duration
 	Max            time.Duration
