@@ -56,6 +56,32 @@ func eventObject(e session.Event) js.Value {
 		return object("type", "toolcall", "id", e.ID, "name", e.Name, "state", string(e.State), "repeated", e.Repeated)
 	case session.Dropped:
 		return object("type", "dropped", "ms", ms(e.Audio))
+	case session.Utterance:
+		o := object("type", "transcript", "id", e.ID, "who", string(e.Who), "text", e.Text, "final", e.Final)
+		flag := func(name string, is bool) {
+			if is {
+				o.Set(name, true)
+			}
+		}
+		flag("typed", e.Typed)
+		flag("cut", e.Cut)
+		flag("interrupted", e.Interrupted)
+		if e.Regenerates != "" {
+			o.Set("regenerates", e.Regenerates)
+		}
+		return o
+	case session.Usage:
+		return object("type", "usage", "reported", usageObject(e.Reported), "connection", usageObject(e.Connection), "conversation", usageObject(e.Conversation))
+	case session.EmptyTurn:
+		o := object("type", "emptyturn")
+		if e.Reason != "" {
+			o.Set("reason", e.Reason)
+		}
+		return o
+	case session.Stalled:
+		return object("type", "stalled", "ended", e.Ended, "waitedMs", ms(e.For))
+	case session.SessionCap:
+		return object("type", "sessioncap", "msLeft", ms(e.Left), "video", e.Pictures)
 	case session.Closed:
 		o := object("type", "closed")
 		if e.Err != nil {
@@ -94,6 +120,12 @@ func failureObject(e *session.Error) js.Value {
 		o.Set("reason", e.Reason)
 	}
 	return o
+}
+
+// usageObject has the names of usageMetadata.
+func usageObject(u live.Usage) js.Value {
+	return object("promptTokenCount", u.Prompt, "cachedContentTokenCount", u.Cached, "responseTokenCount", u.Response,
+		"toolUsePromptTokenCount", u.ToolUse, "thoughtsTokenCount", u.Thoughts, "totalTokenCount", u.Total)
 }
 
 // ms makes whole milliseconds of d.

@@ -56,6 +56,7 @@ func (s *Session) attempt(ctx context.Context, startBy time.Time) end {
 	l.turn.covered = !s.handle.IsZero() // by the handle that it opens with
 	stopReading := l.startReading(ctx)
 	e := l.setUp(ctx, settingUp)
+	s.truths.cut(s.clock.now())
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
 	defer cancel()
 	conn.Close(closing)
@@ -187,6 +188,7 @@ func (l *line) live() {
 		Rung: rung, Cause: l.last.endedBy, Gap: l.liveAt.Sub(l.last.endedAt), LostAudio: l.lostAudio + again.lost,
 		Replayed: again.messages, Uncertain: again.doubtful,
 	})
+	l.truths.resumed(again.messages > 0, rung == RungRestart)
 	l.lostAudio, l.replayed = 0, again.messages > 0
 	if again.speech && !l.grant.token.Limits.ManualActivity {
 		l.speechEnd = l.liveAt.Add(quietMicrophone)
@@ -209,6 +211,7 @@ func (l *line) pump(ctx context.Context) end {
 		wake = earliest(wake, l.purse.renew(ctx, l.handle, now))
 		wake = earliest(wake, l.flush(now))
 		wake = earliest(wake, l.speechEnd)
+		wake = earliest(wake, l.truths.watch(l.ledger.owes(), now))
 		timer.Reset(earliest(wake, now.Add(heartbeat)).Sub(now))
 		select {
 		case m := <-l.messages:
@@ -300,6 +303,7 @@ func (l *line) flush(now time.Time) (again time.Time) {
 			}
 			if err == nil {
 				l.turn.sent(in, now)
+				l.truths.sent(in, true, l.grant.token.Limits, now)
 			}
 			l.ledger.went(c, err, l.turn.number, now)
 			continue
@@ -320,6 +324,7 @@ func (l *line) flush(now time.Time) (again time.Time) {
 		}
 		if err == nil {
 			l.turn.sent(it.input, now)
+			l.truths.sent(it.input, it.settle != nil, l.grant.token.Limits, now)
 			if it.settle != nil && it.input.Audio > 0 {
 				l.speechEnd = time.Time{} // the microphone is on
 			}
@@ -358,4 +363,5 @@ func (l *line) receive(m live.Message) {
 		l.emit(GoAway{m.TimeLeft})
 	}
 	l.emit(Received{m})
+	l.truths.received(m, l.grant.token.Limits, l.clock.now())
 }

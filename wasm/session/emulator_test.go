@@ -5,6 +5,8 @@ package session_test
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -66,6 +68,9 @@ type talk struct {
 	down    []session.State // states other than connecting and live
 	said    strings.Builder
 	turns   chan string // the model's words, a turn each
+
+	grows map[string]string // the utterances that are not final, by id
+	final map[string]session.Utterance
 }
 
 // conversation says what a session talks with.
@@ -87,10 +92,11 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 		server := &http.Server{Handler: emu}
 		go func() { _ = server.Serve(l) }()
 		transport := &http.Transport{DialContext: l.DialContext, DisableKeepAlives: true}
-		k := &talk{t: t, client: &http.Client{Transport: transport}, life: cmp.Or(c.life, usual), turns: make(chan string, 1000)}
+		k := &talk{t: t, client: &http.Client{Transport: transport}, life: cmp.Or(c.life, usual), turns: make(chan string, 1000),
+			grows: map[string]string{}, final: map[string]session.Utterance{}}
 		k.session = session.New(session.Config{
 			Profile: "default",
-			Setup:   map[string]any{"outputAudioTranscription": map[string]any{}},
+			Setup:   map[string]any{"inputAudioTranscription": map[string]any{}, "outputAudioTranscription": map[string]any{}},
 			Editor:  edge.Editor{},
 			Source:  k.mint,
 			Dial: func(ctx context.Context, tok live.Token) (session.Conn, error) {
@@ -108,6 +114,9 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 		k.session.Close()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
+		}
+		for id, text := range k.grows {
+			t.Errorf("utterance %s (%q) is never final", id, text)
 		}
 		_ = server.Close()
 		_ = emu.Close()
@@ -160,6 +169,8 @@ func (k *talk) event(e session.Event) {
 		if e.State == session.StateWaiting {
 			k.down = append(k.down, e.State)
 		}
+	case session.Utterance:
+		k.utterance(e)
 	case session.Received:
 		body := e.Message.Body.(map[string]any)
 		content, _ := body["serverContent"].(map[string]any)
@@ -170,6 +181,23 @@ func (k *talk) event(e session.Event) {
 			k.turns <- k.said.String()
 			k.said.Reset()
 		}
+	}
+}
+
+// utterance holds what is told of utterances against what is promised.
+func (k *talk) utterance(u session.Utterance) {
+	if before, over := k.final[u.ID]; over {
+		k.t.Errorf("%+v is told after it was final: %+v", u, before)
+	}
+	if u.Who == session.SpeakerModel && !strings.HasPrefix(u.Text, k.grows[u.ID]) {
+		k.t.Errorf("%+v does not grow out of %q", u, k.grows[u.ID])
+	}
+	if of, ok := k.final[u.Regenerates]; u.Regenerates != "" && (!ok || of.Who != u.Who) {
+		k.t.Errorf("%+v stands in the place of %+v", u, of)
+	}
+	if k.grows[u.ID] = u.Text; u.Final {
+		delete(k.grows, u.ID)
+		k.final[u.ID] = u
 	}
 }
 
@@ -301,4 +329,98 @@ func TestARudeHourDoesNotEndAConversation(t *testing.T) {
 			})
 		})
 	}
+}
+
+// brief is a service that cuts every connection after a while, without a warning.
+func brief(life time.Duration) *emulator.Server {
+	return &emulator.Server{ConnectionLifetime: life, GoAwayLead: -1, FinalClose: emulator.CloseFrame{Code: live.CloseAbnormal}}
+}
+
+// Stories that take half a minute each, on connections that last 45 s. Each
+// question is told once, each story is told whole, and what was cut short is
+// followed by another one in its place.
+func TestATranscriptIsWholeOverManyCuts(t *testing.T) {
+	conversation{emulator: brief(45*time.Second)}.hold(t, func(k *talk) {
+		const questions = 10
+		for n := range questions {
+			k.send(fmt.Sprint("tell a long story, number ", n))
+			time.Sleep(70 * time.Second)
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		typed, again, stories, cut := map[string]bool{}, map[string]bool{}, map[string]int{}, 0
+		for _, u := range k.final {
+			again[u.Regenerates] = true
+			switch {
+			case u.Typed && typed[u.Text]:
+				t.Errorf("%q is told twice", u.Text)
+			case u.Typed:
+				typed[u.Text] = true
+			case u.Cut:
+				cut++
+			default:
+				stories[u.Text]++
+			}
+		}
+		for _, u := range k.final {
+			if u.Cut && !again[u.ID] {
+				t.Errorf("%+v is not given again", u)
+			}
+		}
+		if len(stories) != 1 || len(typed) != questions {
+			t.Errorf("%d questions and %d different stories are told: %v", len(typed), len(stories), stories)
+		}
+		if cut < 3 {
+			t.Errorf("only %d stories were cut short", cut)
+		}
+	})
+}
+
+// A cut in the answer to speech: the speech is sent again, heard again and still
+// one utterance.
+func TestSpeechIsOneUtteranceOverACut(t *testing.T) {
+	conversation{emulator: brief(20*time.Second)}.hold(t, func(k *talk) {
+		frame := func(level int16) live.Input {
+			pcm := make([]byte, 640) // 20 ms
+			for i := range 320 {
+				binary.LittleEndian.PutUint16(pcm[2*i:], uint16(level*int16(1-i/8%2*2)))
+			}
+			in, err := edge.NewInput(map[string]any{"realtimeInput": map[string]any{
+				"audio": map[string]any{"mimeType": "audio/pcm;rate=16000", "data": base64.StdEncoding.EncodeToString(pcm)},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return in
+		}
+		for n := range 2000 { // the user speaks from 16.5 s to 18 s
+			level := int16(0)
+			if n >= 825 && n < 900 {
+				level = 8000
+			}
+			if err := k.session.Send(frame(level), func(error) {}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		var heard, cut, again []session.Utterance
+		for _, u := range k.final {
+			switch {
+			case u.Who == session.SpeakerUser:
+				heard = append(heard, u)
+			case u.Cut:
+				cut = append(cut, u)
+			default:
+				again = append(again, u)
+			}
+		}
+		if len(heard) != 1 || !strings.Contains(heard[0].Text, "seconds of sound)") || strings.Count(heard[0].Text, "(") != 1 {
+			t.Errorf("the user is told to have said %+v", heard)
+		}
+		if len(cut) != 1 || len(again) != 1 || again[0].Regenerates != cut[0].ID {
+			t.Errorf("the model is told to have said %+v, then %+v", cut, again)
+		}
+	})
 }

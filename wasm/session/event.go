@@ -70,8 +70,47 @@ type (
 	}
 	// Dropped is sound that gave way to newer sound before it could be sent.
 	Dropped struct{ Audio time.Duration }
+	// Utterance is what one speaker says in one turn, all of it so far. It is final
+	// once.
+	Utterance struct {
+		ID          string // the same until it is final
+		Who         Speaker
+		Text        string
+		Final       bool
+		Typed       bool   // not spoken: the application sent it as text
+		Cut         bool   // the connection, or the conversation, ended within it
+		Interrupted bool   // by the user
+		Regenerates string // the ID of an earlier one that is said again after a cut, and which this one replaces
+	}
+	// Usage is what one message reports, and the sums of all reports.
+	Usage struct{ Reported, Connection, Conversation live.Usage }
+	// EmptyTurn is a turn of the model's in which it said and called nothing,
+	// although nobody interrupted it.
+	EmptyTurn struct {
+		Reason string // the service's, if it gave one
+	}
+	// Stalled tells that the model owes an answer and is silent for too long, and
+	// that it is not any more.
+	Stalled struct {
+		Ended bool
+		For   time.Duration // since the question, or the end of speech
+	}
+	// SessionCap tells ahead that the service will end the session, connections or
+	// not, because its context is not compressed.
+	SessionCap struct {
+		Left     time.Duration
+		Pictures bool // which make it end sooner
+	}
 	// Closed is the last event. Err is nil when the application closed the session.
 	Closed struct{ Err *Error }
+)
+
+// Speaker is a side of the conversation.
+type Speaker string
+
+const (
+	SpeakerUser  Speaker = "user"
+	SpeakerModel Speaker = "model"
 )
 
 // CallState is how far a function call is.
@@ -93,11 +132,16 @@ const (
 	RungRestart Rung = "restart" // new session: the service has forgotten
 )
 
-func (Status) event()    {}
-func (Received) event()  {}
-func (GoAway) event()    {}
-func (TokenNews) event() {}
-func (Resumed) event()   {}
-func (ToolCall) event()  {}
-func (Dropped) event()   {}
-func (Closed) event()    {}
+func (Status) event()     {}
+func (Received) event()   {}
+func (GoAway) event()     {}
+func (TokenNews) event()  {}
+func (Resumed) event()    {}
+func (ToolCall) event()   {}
+func (Dropped) event()    {}
+func (Utterance) event()  {}
+func (Usage) event()      {}
+func (EmptyTurn) event()  {}
+func (Stalled) event()    {}
+func (SessionCap) event() {}
+func (Closed) event()     {}

@@ -136,8 +136,9 @@ type story struct {
 	current  *pipe // the socket dialled last
 	released []string
 
-	mu  sync.Mutex
-	log []string
+	mu     sync.Mutex
+	log    []string
+	truths []string // what else was told
 }
 
 // token is what the issuer answers unless a story says otherwise.
@@ -213,8 +214,27 @@ func (st *story) note(format string, args ...any) {
 	st.log = append(st.log, fmt.Sprintf("%v\t", at)+fmt.Sprintf(format, args...))
 }
 
+// derived adds a line to what the session made out of its messages.
+func (st *story) derived(format string, args ...any) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.truths = append(st.truths, fmt.Sprintf("%v ", time.Since(st.began).Round(time.Second))+fmt.Sprintf(format, args...))
+}
+
 func (st *story) event(e Event) {
 	switch e := e.(type) {
+	case Utterance:
+		st.derived("%s %s", e.Who, shown(e))
+	case Usage:
+		st.derived("usage %d, %d, %d", e.Reported.Total, e.Connection.Total, e.Conversation.Total)
+	case Stalled:
+		what := "stalled"
+		if e.Ended {
+			what = "goes on"
+		}
+		st.derived("%s after %v", what, e.For)
+	case SessionCap:
+		st.derived("cap in %v", e.Left)
 	case Status:
 		if e.RetryIn > 0 {
 			st.note("%s %s for %v", e.State, e.Cause, e.RetryIn)

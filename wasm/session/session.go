@@ -116,6 +116,7 @@ type Session struct {
 	clock     *clock
 	purse     purse
 	ledger    ledger
+	truths    *truths
 	handle    live.Secret   // of the newest resumable update
 	cause     Cause         // of the attempt under way
 	resuming  trouble       // resumes that failed
@@ -157,6 +158,7 @@ func New(cfg Config) *Session {
 		source: cfg.Source, profile: cfg.Profile, timeout: cfg.TokenTimeout, release: cfg.Release,
 		news: func(g *grant) { s.tokenNews(g, false) },
 	}
+	s.truths = newTruths(s.emit)
 	s.ledger.news = func(c ToolCall) { s.emit(c) }
 	if s.purse.release == nil {
 		s.purse.release = func(live.Token) {}
@@ -212,6 +214,7 @@ func (s *Session) Run(ctx context.Context) error {
 	s.purse.close()
 	s.ledger.close()
 	s.outbox.close()
+	s.truths.transcript.close()
 	cause, ended := CauseClosed, (*Error)(nil)
 	if errors.As(err, &ended) {
 		cause = CauseFailed

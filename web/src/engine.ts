@@ -83,6 +83,15 @@ export interface Failure {
   reason?: string;
 }
 
+export interface UsageCounts {
+  promptTokenCount: number;
+  cachedContentTokenCount: number;
+  responseTokenCount: number;
+  toolUsePromptTokenCount: number;
+  thoughtsTokenCount: number;
+  totalTokenCount: number;
+}
+
 export type EngineEvent =
   /** cause says why: "start", "goaway", "cut", "token", "renew", "retry", … */
   | { type: "status"; state: SessionState; cause: string; retryIn?: number }
@@ -103,6 +112,19 @@ export type EngineEvent =
     }
   /** A function call began or ended. Each ends once, over all connections. */
   | { type: "toolcall"; id: string; name: string; state: "called" | "answered" | "cancelled" | "orphaned"; repeated: boolean }
+  /** One utterance, all of its text so far; final once for each id. */
+  | {
+      type: "transcript"; id: string; who: "user" | "model"; text: string; final: boolean;
+      typed?: true; cut?: true; interrupted?: true; regenerates?: string;
+    }
+  /** Counts of tokens: of one message, and the sums of all messages. */
+  | { type: "usage"; reported: UsageCounts; connection: UsageCounts; conversation: UsageCounts }
+  /** A turn of the model's without content and calls that nobody interrupted. */
+  | { type: "emptyturn"; reason?: string }
+  /** The model owes an answer and is silent for too long; or (ended) is not any more. */
+  | { type: "stalled"; ended: boolean; waitedMs: number }
+  /** A session without compression is near its end. */
+  | { type: "sessioncap"; msLeft: number; video: boolean }
   /** Audio evicted from the ring before it could be sent. */
   | { type: "dropped"; ms: number }
   /** The last event. failure is absent after close(). */

@@ -135,6 +135,11 @@ export interface SessionEventMap {
   goaway: CustomEvent<GoAwayDetail>;
   token: CustomEvent<TokenDetail>;
   toolcall: CustomEvent<ToolCallDetail>;
+  transcript: CustomEvent<TranscriptDetail>;
+  usage: CustomEvent<UsageDetail>;
+  emptyturn: CustomEvent<EmptyTurnDetail>;
+  stalled: CustomEvent<StalledDetail>;
+  sessioncap: CustomEvent<SessionCapDetail>;
   dropped: CustomEvent<DroppedDetail>;
   closed: CustomEvent<ClosedDetail>;
 }
@@ -197,6 +202,70 @@ export interface ToolCallDetail {
    * asked again: your response to the first is sent, as soon as there is one.
    */
   repeated: boolean;
+}
+
+/**
+ * What one speaker says in one turn. Each event has all of it so far; the last for
+ * an id is final, whatever becomes of the connections meanwhile. Speech is here
+ * only where the configuration asks for its transcription.
+ */
+export interface TranscriptDetail {
+  id: string;
+  who: "user" | "model";
+  /** May begin anew: after a cut, speech is heard again. */
+  text: string;
+  final: boolean;
+  /** You sent it as text. */
+  typed?: true;
+  /** The connection, or the conversation, ended within it. */
+  cut?: true;
+  /** The user interrupted it. */
+  interrupted?: true;
+  /** The id of an utterance from before a cut, which is said or heard again: show this one in its place. */
+  regenerates?: string;
+}
+
+/** The service's counts of tokens. */
+export interface UsageDetail {
+  /** Of the message that brought this event. */
+  reported: UsageCounts;
+  /** The sum of what was reported on this connection. */
+  connection: UsageCounts;
+  /** The sum of what was reported on all connections. */
+  conversation: UsageCounts;
+}
+
+/** As in {@link UsageMetadata}; 0 where the service says nothing. */
+export interface UsageCounts {
+  promptTokenCount: number;
+  cachedContentTokenCount: number;
+  responseTokenCount: number;
+  toolUsePromptTokenCount: number;
+  thoughtsTokenCount: number;
+  totalTokenCount: number;
+}
+
+/** A turn of the model's without sound, text and function calls, that nobody interrupted. */
+export interface EmptyTurnDetail {
+  /** The service's `turnCompleteReason`, if it gave one. */
+  reason?: string;
+}
+
+/**
+ * You asked, or the user spoke, and nothing came from the model for 8 s. Told once
+ * for each wait, and again with `ended` when something comes.
+ */
+export interface StalledDetail {
+  ended: boolean;
+  /** Since the question, or since the user was heard last. */
+  waitedMs: number;
+}
+
+/** The context is not compressed, so the service will soon end the session for good. */
+export interface SessionCapDetail {
+  msLeft: number;
+  /** Pictures were sent, which make it end sooner. */
+  video: boolean;
 }
 
 /** Sound that gave way to newer sound before it could be sent. */
