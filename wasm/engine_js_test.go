@@ -6,6 +6,9 @@ import (
 	"syscall/js"
 	"testing"
 	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+	"github.com/livevalet/livevalet/wasm/session"
 )
 
 // These tests hold the engine, as the page gets it, against a running issuer
@@ -75,17 +78,17 @@ func (p *page) want(kind string) js.Value {
 	for {
 		select {
 		case e := <-p.events:
-			text := js.Global().Get("JSON").Call("stringify", e).String()
-			if strings.Contains(text, "auth_tokens/") || strings.Contains(text, "newHandle") {
-				p.t.Errorf("an event shows a secret: %.200s", text)
+			all := asJSON(e)
+			if strings.Contains(all, "auth_tokens/") || strings.Contains(all, "newHandle") {
+				p.t.Errorf("an event shows a secret: %.200s", all)
 			}
 			if kind == e.Get("type").String() {
 				return e
 			}
 			if e.Get("type").String() == "closed" {
-				p.t.Fatalf("the session ended while waiting for %s: %s", kind, text)
+				p.t.Fatalf("the session ended while waiting for %s: %s", kind, all)
 			}
-			if strings.Contains(text, "outputTranscription") {
+			if strings.Contains(all, "outputTranscription") {
 				p.said += e.Get("message").Get("serverContent").Get("outputTranscription").Get("text").String()
 			}
 		case <-time.After(20 * time.Second):
@@ -108,7 +111,7 @@ func (p *page) say(text string) string {
 	p.session.Call("send", p.nextID, object("realtimeInput", object("text", text)))
 	sent := p.want("sent")
 	if sent.Get("id").Int() != p.nextID || sent.Get("failure").Truthy() {
-		p.t.Fatalf("sent %s", js.Global().Get("JSON").Call("stringify", sent))
+		p.t.Fatalf("sent %s", asJSON(sent))
 	}
 	for {
 		content := p.want("message").Get("message").Get("serverContent")
@@ -163,11 +166,84 @@ func TestAConversationSurvivesWhatEndsItsConnections(t *testing.T) {
 	}
 }
 
+// tell waits for the end of an utterance and returns the last event of it.
+func (p *page) tell(who string) js.Value {
+	p.t.Helper()
+	for {
+		if e := p.want("transcript"); e.Get("who").String() == who && e.Get("final").Bool() {
+			return e
+		}
+	}
+}
+
+func TestThePageIsToldWhatWasSaidAndWhatItCosts(t *testing.T) {
+	p := openPage(t, "/v1/token")
+	p.wantState("live")
+	p.session.Call("send", 1, object("realtimeInput", object("text", "tell a long story")))
+	asked := p.tell("user")
+	if asked.Get("text").String() != "tell a long story" || !asked.Get("typed").Bool() {
+		t.Errorf("the question is %s", asJSON(asked))
+	}
+	for !strings.Contains(p.want("transcript").Get("text").String(), "goes on") {
+	}
+	p.fault("drop")
+	cut := p.tell("model")
+	if !cut.Get("cut").Bool() || !strings.HasPrefix(cut.Get("text").String(), "This is a long story.") {
+		t.Errorf("the answer is cut as %s", asJSON(cut))
+	}
+	p.want("resumed")
+	again := p.want("transcript")
+	if again.Get("regenerates").String() != cut.Get("id").String() || again.Get("id").String() == cut.Get("id").String() {
+		t.Errorf("%s is followed by %s", asJSON(cut), asJSON(again))
+	}
+	p.session.Call("send", 2, object("realtimeInput", object("text", "my name is Ada")))
+	if broken := p.tell("model"); !broken.Get("interrupted").Bool() {
+		t.Errorf("the story is interrupted as %s", asJSON(broken))
+	}
+	usage := p.want("usage")
+	for _, sum := range []string{"reported", "connection", "conversation"} {
+		if usage.Get(sum).Get("responseTokenCount").Int() <= 0 {
+			t.Errorf("usage %s", asJSON(usage))
+		}
+	}
+	if answer := p.tell("model").Get("text").String(); !strings.Contains(answer, "Ada") {
+		t.Errorf("the model says %q", answer)
+	}
+	p.session.Call("send", 3, object("realtimeInput", object("text", "empty turn")))
+	p.want("emptyturn")
+}
+
+// The contract is in web/src/engine.ts.
+func TestEventsHaveTheFormOfTheContract(t *testing.T) {
+	counts := `{"promptTokenCount":1,"cachedContentTokenCount":2,"responseTokenCount":3,"toolUsePromptTokenCount":4,"thoughtsTokenCount":5,"totalTokenCount":6}`
+	none := `{"promptTokenCount":0,"cachedContentTokenCount":0,"responseTokenCount":0,"toolUsePromptTokenCount":0,"thoughtsTokenCount":0,"totalTokenCount":0}`
+	for want, event := range map[string]session.Event{
+		`{"type":"transcript","id":"1","who":"user","text":"a","final":false}`: session.Utterance{ID: "1", Who: session.SpeakerUser, Text: "a"},
+		`{"type":"transcript","id":"2","who":"model","text":"b","final":true,"typed":true,"cut":true,"interrupted":true,"regenerates":"1"}`: session.Utterance{
+			ID: "2", Who: session.SpeakerModel, Text: "b", Final: true, Typed: true, Cut: true, Interrupted: true, Regenerates: "1",
+		},
+		`{"type":"usage","reported":` + counts + `,"connection":` + none + `,"conversation":` + none + `}`: session.Usage{
+			Reported: live.Usage{Prompt: 1, Cached: 2, Response: 3, ToolUse: 4, Thoughts: 5, Total: 6},
+		},
+		`{"type":"emptyturn"}`:                              session.EmptyTurn{},
+		`{"type":"emptyturn","reason":"RESPONSE_REJECTED"}`: session.EmptyTurn{Reason: "RESPONSE_REJECTED"},
+		`{"type":"stalled","ended":false,"waitedMs":8000}`:  session.Stalled{For: 8 * time.Second},
+		`{"type":"sessioncap","msLeft":60000,"video":true}`: session.SessionCap{Left: time.Minute, Pictures: true},
+	} {
+		if got := asJSON(eventObject(event)); got != want {
+			t.Errorf("%#v is\n%s, want\n%s", event, got, want)
+		}
+	}
+}
+
+// asJSON is a value as JSON.
+func asJSON(v js.Value) string { return js.Global().Get("JSON").Call("stringify", v).String() }
+
 func TestAnIssuerThatSaysNoEndsTheSessionWithItsCode(t *testing.T) {
 	p := openPage(t, "/v1/nowhere")
 	failure := p.want("closed").Get("failure")
 	if failure.Get("phase").String() != "token" || failure.Get("retryable").Bool() {
-		t.Errorf("failure %s", js.Global().Get("JSON").Call("stringify", failure))
+		t.Errorf("failure %s", asJSON(failure))
 	}
 	p.events <- object("type", "closed") // for the cleanup
 }

@@ -27,9 +27,13 @@ func TestDemo(t *testing.T) {
 
 	page.Type("#text", "my name is Ada\r")
 	expect(t, page, "each turn is one line of captions",
-		`$("#captions").children.length === 2 && $("[data-who=you] span").textContent === "my name is Ada"
+		`$("#captions").children.length === 2 && $("[data-who=user] span").textContent === "my name is Ada"
 		 && $("[data-who=model] span").textContent === "You said: my name is Ada" && $("[data-who=model]").ariaBusy === null`)
 	expect(t, page, "the answer sounds", `$("#level").dataset.audioMs === "300" && Number($("#level").dataset.peak) > 0.2`)
+
+	page.Type("#text", "!cut\r")
+	expect(t, page, "an answer that is given again takes the place of the one that was cut",
+		`$("#captions").children.length === 3 && $("#captions p:last-child span").textContent === "Once more, whole." && !$("#captions [data-cut]")`)
 
 	page.Click("#mute")
 	expect(t, page, "mute is a toggle", `$("#mute").ariaPressed === "true"`)

@@ -1,13 +1,13 @@
-// The captions: one line per turn of each side. The model's line grows while it
-// speaks; screen readers hear it when the turn is over.
+// The captions: one line per utterance. A line grows while somebody speaks; screen
+// readers hear it when it is final.
 
-type Who = "you" | "model";
+import type { TranscriptDetail } from "/livevalet.js";
 
-const names = { you: "You", model: "Model" };
+const names = { user: "You", model: "Model" };
 
 export class Captions {
   #log: HTMLElement;
-  #open: Partial<Record<Who, HTMLElement>> = {};
+  #lines = new Map<string, HTMLElement>();
 
   constructor(log: HTMLElement) {
     this.#log = log;
@@ -15,23 +15,17 @@ export class Captions {
 
   clear(): void {
     this.#log.replaceChildren();
-    this.#open = {};
+    this.#lines.clear();
   }
 
-  /** Adds a whole turn. */
-  line(who: Who, text: string): HTMLElement {
-    const line = this.append(who, text);
-    this.end(who);
-    return line;
-  }
-
-  /** Adds a fragment to the turn that is going on. */
-  append(who: Who, text: string): HTMLElement {
+  show({ id, who, text, final, cut, interrupted, regenerates = "" }: TranscriptDetail): void {
     const stick = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 40;
-    const line = (this.#open[who] ??= this.#begin(who));
-    line.lastElementChild!.textContent += text;
+    const line = this.#lines.get(id) ?? this.#lines.get(regenerates) ?? this.#begin(who);
+    this.#lines.set(id, line);
+    line.lastElementChild!.textContent = text;
+    line.ariaBusy = final ? null : "true";
+    line.toggleAttribute("data-cut", cut ?? interrupted ?? false);
     if (stick) this.follow();
-    return line;
   }
 
   /** Shows the newest line. */
@@ -39,19 +33,10 @@ export class Captions {
     this.#log.scrollTop = this.#log.scrollHeight;
   }
 
-  /** Ends the turn, at its natural end or because it was cut off. */
-  end(who: Who, cut = false): void {
-    const line = this.#open[who];
-    line?.removeAttribute("aria-busy");
-    line?.toggleAttribute("data-cut", cut);
-    delete this.#open[who];
-  }
-
-  #begin(who: Who): HTMLElement {
+  #begin(who: TranscriptDetail["who"]): HTMLElement {
     const line = document.createElement("p");
     const name = document.createElement("b");
     line.dataset.who = who;
-    line.ariaBusy = "true";
     name.textContent = names[who];
     line.append(name, document.createElement("span"));
     this.#log.append(line);

@@ -120,7 +120,6 @@ function stopped(error?: LiveValetError): void {
   session = undefined;
   tokenUntil = liveSince = undefined;
   player?.flush();
-  captions.end("model", true);
   if (!error || error.code === "aborted") {
     note("status", "disconnected");
     showState("closed", "Disconnected");
@@ -161,6 +160,12 @@ function listen(session: Session): void {
     note("resumed", `resumed after ${cause}: rung ${rung} (${how}), gap ${gap}${memory}`);
     showState("live", `Live, resumed ${resumes > 1 ? `${resumes} times, last ` : ""}with ${how} after ${gap}${memory}`);
   });
+  session.addEventListener("transcript", ({ detail }) => captions.show(detail));
+  session.addEventListener("emptyturn", ({ detail }) => note("error", `the model said nothing${detail.reason ? `: ${detail.reason}` : ""}`));
+  session.addEventListener("stalled", ({ detail: { ended, waitedMs } }) =>
+    note(ended ? "status" : "error", ended ? `the model goes on after ${seconds(waitedMs)}` : `no answer for ${seconds(waitedMs)}`),
+  );
+  session.addEventListener("sessioncap", ({ detail }) => note("error", `the service ends this session in ${clock(detail.msLeft)}`));
   session.addEventListener("goaway", ({ detail }) => note("goaway", `goAway: connection ends in ${seconds(detail.timeLeft)}`));
   session.addEventListener("dropped", ({ detail }) => note("error", `${Math.round(detail.ms)} ms of sound dropped`));
   session.addEventListener("closed", ({ detail }) => stopped(detail.error));
@@ -170,34 +175,21 @@ function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(ms < 10_000 ? 1 : 0)}\u00a0s`;
 }
 
-/** Reads every field: one message may carry several. */
 function hear(message: LiveServerMessage): void {
   const content = message.serverContent;
   if (!content) return;
-  if (content.interrupted) {
-    player?.flush();
-    captions.end("model", true);
-  }
+  if (content.interrupted) player?.flush();
   for (const { inlineData } of content.modelTurn?.parts ?? []) {
     if (inlineData?.data && inlineData.mimeType?.startsWith("audio/pcm")) {
       player?.play(inlineData.data, Number(/rate=(\d+)/.exec(inlineData.mimeType)?.[1] ?? 24_000));
     }
   }
-  if (content.inputTranscription?.text) captions.append("you", content.inputTranscription.text);
-  const words = content.outputTranscription?.text ?? message.text;
-  if (words) {
-    captions.end("you");
-    captions.append("model", words);
-  }
-  if (content.turnComplete) captions.end("model");
 }
 
 async function say(text: string): Promise<void> {
-  const line = captions.line("you", text);
   try {
     await session!.sendRealtimeInput({ text });
   } catch (error) {
-    line.dataset.lost = "";
     note("error", `not sent: ${(error as LiveValetError).message}`);
   }
 }

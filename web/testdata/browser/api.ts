@@ -24,7 +24,7 @@ async function within(options: ConnectOptions, use: (session: Session) => Promis
 
 function events(session: Session): [string, any][] {
   const seen: [string, any][] = [];
-  for (const type of ["status", "message", "resumed", "goaway", "token", "dropped", "closed"] as const) {
+  for (const type of ["status", "message", "resumed", "goaway", "token", "dropped", "transcript", "usage", "emptyturn", "stalled", "sessioncap", "closed"] as const) {
     session.addEventListener(type, (event) => seen.push([type, event.detail]));
   }
   return seen;
@@ -171,6 +171,24 @@ for (const worker of [true, false]) {
         ["status", { state: "live", cause: "cut" }],
         ["resumed", { rung: "handle", restored: "full", replayed: 0, uncertain: 0, lostAudioMs: 0, gapMs: 84, cause: "cut" }],
         ["dropped", { ms: 340 }],
+      ]);
+    });
+  });
+
+  test(`${how}: what the engine makes out of messages reaches the application`, async () => {
+    await within({ worker }, async (session) => {
+      const seen = events(session);
+      await session.sendRealtimeInput({ text: "!truths" });
+      await until(() => seen.some(([type]) => type === "sessioncap"), "the last event");
+      const told = seen.filter(([type]) => !["message", "status", "token"].includes(type));
+      const counts = told[1]![1].reported;
+      same([counts.promptTokenCount, counts.responseTokenCount, counts.totalTokenCount], [1, 2, 3]);
+      same(told, [
+        ["transcript", { id: "1", who: "user", text: "Wh", final: false }],
+        ["usage", { reported: counts, connection: counts, conversation: counts }],
+        ["emptyturn", {}],
+        ["stalled", { ended: false, waitedMs: 8_000 }],
+        ["sessioncap", { msLeft: 60_000, video: false }],
       ]);
     });
   });

@@ -2,7 +2,7 @@
 // TypeScript. What it does is asked for by the profile and by texts that begin
 // with "!", so that nothing but the public API drives it.
 
-import type { Engine, EngineSession, Failure, Host, OpenOptions, TokenReply, TokenRequest } from "../../src/engine";
+import type { Engine, EngineEvent, EngineSession, Failure, Host, OpenOptions, TokenReply, TokenRequest } from "../../src/engine";
 
 const failure: Failure = {
   code: "quota", phase: "setup", message: "the project's quota is used up: try again later", retryable: true,
@@ -90,16 +90,41 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
         type: "resumed", rung: "handle", restored: "full", replayed: 0, uncertain: 0, lostAudioMs: 0, gapMs: 84, cause: "cut",
       });
     },
+    "!cut": () => {
+      tell("model", "Once");
+      tell("model", "Once", { final: true, cut: true });
+      const regenerates = `${utterances}`;
+      tell("model", "Once more, ", { regenerates });
+      tell("model", "Once more, whole.", { final: true, regenerates });
+    },
+    "!truths": () => {
+      const counts = {
+        promptTokenCount: 1, cachedContentTokenCount: 0, responseTokenCount: 2, toolUsePromptTokenCount: 0, thoughtsTokenCount: 0, totalTokenCount: 3,
+      };
+      tell("user", "Wh");
+      host.emit({ type: "usage", reported: counts, connection: counts, conversation: counts });
+      host.emit({ type: "emptyturn" });
+      host.emit({ type: "stalled", ended: false, waitedMs: 8_000 });
+      host.emit({ type: "sessioncap", msLeft: 60_000, video: false });
+    },
     "!wait": () => host.emit({ type: "status", state: "waiting", cause: "retry", retryIn: 2_000 }),
   };
 
+  let utterances = 0;
+  type Told = Partial<Extract<EngineEvent, { type: "transcript" }>>;
+  const tell = (who: "user" | "model", text: string, more: Told = {}) =>
+    host.emit({ type: "transcript", id: `${more.final && !more.typed ? utterances : ++utterances}`, who, text, final: false, ...more });
+
   /** A turn of the model: two fragments of caption and 300 ms of sound. */
   function answer(text: string): void {
+    tell("user", text, { final: true, typed: true });
     content({ outputTranscription: { text: `You said: ` } });
+    tell("model", "You said: ");
     content({ modelTurn: { parts: [{ inlineData: { mimeType: "audio/pcm;rate=24000", data: tone(300) } }] } });
     content({ outputTranscription: { text } });
     content({ generationComplete: true });
     content({ turnComplete: true });
+    tell("model", `You said: ${text}`, { final: true });
   }
 
   setTimeout(() => void begin());
