@@ -32,6 +32,7 @@ func TestTheModelOwesAnAnswer(t *testing.T) {
 		"unless the service hears words":          {"- hear 60", "stalled after 8s at 8.1s"},
 		"speech into an answer that goes on":      {"A say * 20 over 60", ""},
 		"speech that interrupts":                  {"A say * stop over 60", "stalled after 8s at 8.5s"},
+		"an answer to speech that is interrupted": {"* say stop over 60", ""},
 		"a question into an answer":               {"A say A 20 over 60", "stalled after 8s at 28s"},
 		"a question that interrupts":              {"A say 3 A stop over 3 say over 60", ""},
 		"a call that is not answered":             {"A call 60", ""},

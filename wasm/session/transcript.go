@@ -34,6 +34,7 @@ type transcript struct {
 	user, model *utterance // that grow; nil: none
 	running     bool       // a turn of the model's
 	interjected bool       // the service noticed that the user speaks into it
+	question    string     // the id of what it answers, if that was final before it
 	voiced      bool       // the model's speech is transcribed: text beside it is not said
 
 	unkept []exchange // since the last handle, oldest first
@@ -83,8 +84,10 @@ func (t *transcript) typed(lines []live.Line) {
 // received takes a server message.
 func (t *transcript) received(m live.Message, now time.Time) {
 	if m.UserSpeaks && t.running && (t.user == nil || !t.user.ahead) {
-		t.end(&t.user) // the turn answers what was said before
-		t.interjected = true
+		t.interjected = true // so it answers what was said before
+		if t.user != nil {
+			t.question = t.end(&t.user)
+		}
 	}
 	t.running = t.running || m.Content || len(m.Calls) > 0
 	if m.Heard != "" {
@@ -147,14 +150,14 @@ func (t *transcript) said(text string) {
 }
 
 func (t *transcript) turnOver() {
-	over := exchange{over: true}
+	over := exchange{over: true, user: t.question}
 	if t.user != nil && t.user.ahead {
 		t.user.inTurn, t.user.ahead = false, false
-	} else {
+	} else if t.user != nil {
 		over.user = t.end(&t.user)
 	}
 	over.model = t.end(&t.model)
-	t.running, t.interjected = false, false
+	t.running, t.interjected, t.question = false, false, ""
 	if len(t.redone) > 0 {
 		t.redone = t.redone[1:]
 	}
@@ -165,29 +168,38 @@ func (t *transcript) turnOver() {
 
 // cut takes the end of a connection.
 func (t *transcript) cut(now time.Time) {
-	again := t.unkept
-	t.unkept = nil
-	if t.model != nil {
-		t.model.Cut = true
+	if t.model != nil || t.question != "" {
 		if len(t.redone) == 0 {
 			t.redone = []exchange{{}}
 		}
-		t.redone[0].model = t.end(&t.model)
+		if t.model != nil {
+			t.model.Cut = true
+			t.redone[0].model = t.end(&t.model)
+		}
+		if t.question != "" {
+			t.redone[0].user = t.question
+		}
 	}
+	t.redone = append(t.unkept, t.redone...)
+	t.redone = t.redone[max(0, len(t.redone)-maxUnkept):]
 	if u := t.user; u != nil {
-		heardBefore := slices.ContainsFunc(again, func(e exchange) bool { return e.user != "" })
+		heardBefore := slices.ContainsFunc(t.redone, func(e exchange) bool { return e.user != "" })
 		switch {
 		case now.Sub(u.at) > ringLength: // of this no sound is left
 			t.end(&t.user)
 		case heardBefore: // what comes next is not this one
 			u.Cut = true
-			t.redone = append(t.redone, exchange{user: t.end(&t.user)})
+			same := slices.IndexFunc(t.redone, func(e exchange) bool { return e.user != "" && e.user == u.Regenerates })
+			if same < 0 {
+				same = len(t.redone)
+				t.redone = append(t.redone, exchange{})
+			}
+			t.redone[same].user = t.end(&t.user)
 		default:
-			u.inTurn, u.ahead, u.anew = false, false, true
+			u.inTurn, u.anew = false, true
 		}
 	}
-	t.redone = append(again, t.redone...)
-	t.running, t.interjected = false, false
+	t.running, t.interjected, t.question, t.unkept = false, false, "", nil
 }
 
 // resumed takes the next connection. A new session of the service is not told

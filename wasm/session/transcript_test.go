@@ -39,6 +39,8 @@ func TestEachTurnOfASpeakerIsOneUtterance(t *testing.T) {
 		"barge-in that is heard before the stop": {"'x A b stop over c B over", "1 x. typed, 2 A, 3 b, 2 A. interrupted, 3 bc, 4 B, 3 bc., 4 B."},
 		"barge-in that the service notices":      {"a A speaks b stop over c B over", "1 a, 2 A, 1 a., 3 b, 2 A. interrupted, 3 bc, 4 B, 3 bc., 4 B."},
 		"barge-in that stops nothing":            {"a A speaks b over c B over", "1 a, 2 A, 1 a., 3 b, 2 A., 3 bc, 4 B, 3 bc., 4 B."},
+		"a noise in the answer":                  {"a A speaks over b B over", "1 a, 2 A, 1 a., 2 A., 3 b, 4 B, 3 b., 4 B."},
+		"barge-in whose answer is stopped":       {"'x A b stop over B 'y stop over", "1 x. typed, 2 A, 3 b, 2 A. interrupted, 4 B, 5 y. typed, 3 b., 4 B. interrupted"},
 		"pauses in speech":                       {"speaks a speaks b A over", "1 a, 1 ab, 2 A, 1 ab., 2 A."},
 		"an answer without words":                {"a over", "1 a, 1 a."},
 		"nobody answers for long":                {"a later b A over", "1 a, 1 a., 2 b, 3 A, 2 b., 3 A."},
@@ -59,10 +61,18 @@ func TestEachTurnOfASpeakerIsOneUtterance(t *testing.T) {
 		"the next answer is none again":    {"'a A cut B over h 'b C over", "1 a. typed, 2 A, 2 A. cut, 3 B again 2, 3 B. again 2, 4 b. typed, 5 C, 5 C."},
 		"one without words neither":        {"'a A cut over 'b C over", "1 a. typed, 2 A, 2 A. cut, 3 b. typed, 4 C, 4 C."},
 
-		"a cut before the handle":          {"a A over cut a A over h", "1 a, 2 A, 1 a., 2 A., 3 a again 1, 4 A again 2, 3 a. again 1, 4 A. again 2"},
-		"a new session, before the handle": {"a A over new b B over", "1 a, 2 A, 1 a., 2 A., 3 b, 4 B, 3 b., 4 B."},
-		"two turns before the handle":      {"'a A over 'b B over cut C over D over", "1 a. typed, 2 A, 2 A., 3 b. typed, 4 B, 4 B., 5 C again 2, 5 C. again 2, 6 D again 4, 6 D. again 4"},
-		"a cut after the next was begun":   {"a A over b cut a A over b B over", "1 a, 2 A, 1 a., 2 A., 3 b, 3 b. cut, 4 a again 1, 5 A again 2, 4 a. again 1, 5 A. again 2, 6 b again 3, 7 B, 6 b. again 3, 7 B."},
+		"a cut before the handle":                        {"a A over cut a A over h", "1 a, 2 A, 1 a., 2 A., 3 a again 1, 4 A again 2, 3 a. again 1, 4 A. again 2"},
+		"two cuts before the handle":                     {"a A over cut a cut a A over", "1 a, 2 A, 1 a., 2 A., 3 a again 1, 3 a. cut again 1, 4 a again 3, 5 A again 2, 4 a. again 3, 5 A. again 2"},
+		"speech after what was typed, before the handle": {"a A over 'x B over b cut a A over B over b C over", "1 a, 2 A, 1 a., 2 A., 3 x. typed, 4 B, 4 B., 5 b, 5 b. cut, 6 a again 1, 7 A again 2, 6 a. again 1, 7 A. again 2, 8 B again 4, 8 B. again 4, 9 b again 5, 10 C, 9 b. again 5, 10 C."},
+		"a new session, before the handle":               {"a A over new b B over", "1 a, 2 A, 1 a., 2 A., 3 b, 4 B, 3 b., 4 B."},
+		"two turns before the handle":                    {"'a A over 'b B over cut C over D over", "1 a. typed, 2 A, 2 A., 3 b. typed, 4 B, 4 B., 5 C again 2, 5 C. again 2, 6 D again 4, 6 D. again 4"},
+		"a cut after the next was begun":                 {"a A over b cut a A over b B over", "1 a, 2 A, 1 a., 2 A., 3 b, 3 b. cut, 4 a again 1, 5 A again 2, 4 a. again 1, 5 A. again 2, 6 b again 3, 7 B, 6 b. again 3, 7 B."},
+
+		"a cut in what stops the answer":              {"'x A b stop cut A over c B over", "1 x. typed, 2 A, 3 b, 2 A. cut interrupted, 4 A again 2, 4 A. again 2, 3 c, 5 B, 3 c., 5 B."},
+		"late words, a cut, a stop":                   {"A a cut a B stop over c C over", "1 A, 2 a, 1 A. cut, 2 a, 3 B again 1, 2 a., 3 B. interrupted again 1, 4 c, 5 C, 4 c., 5 C."},
+		"a new session after a cut before the handle": {"'a A over cut new B over", "1 a. typed, 2 A, 2 A., 3 B again 2, 3 B. again 2"},
+		"a cut after the service noticed a barge-in":  {"a A speaks b cut a A over b B over", "1 a, 2 A, 1 a., 3 b, 2 A. cut, 3 b. cut, 4 a again 1, 5 A again 2, 4 a. again 1, 5 A. again 2, 6 b again 3, 7 B, 6 b. again 3, 7 B."},
+		"the same, before the handle":                 {"a A speaks over cut a A over", "1 a, 2 A, 1 a., 2 A., 3 a again 1, 4 A again 2, 3 a. again 1, 4 A. again 2"},
 
 		"the end":                {"a close", "1 a, 1 a."},
 		"the end in the answer":  {"a A close", "1 a, 2 A, 1 a., 2 A. cut"},
@@ -159,13 +169,14 @@ func TestHistoryIsWhatANewSessionMustKnow(t *testing.T) {
 		unanswered int
 		want       string
 	}{
-		"all of it":                  {"a A over 'b B over", 0, "a A b B"},
-		"not what grows":             {"a A over h b B", 0, "a A"},
-		"not an answer that was cut": {"'a A cut B over", 0, "a B"},
-		"what was interrupted":       {"'a A 'b stop over B over", 0, "a b A B"},
-		"once what was said again":   {"a A over cut a B over", 0, "a B"},
-		"not what is typed again":    {"'a A over 'b 'c", 2, "a A"},
-		"typed again after speech":   {"'a A over 'b c C over", 1, "a A c C"},
+		"all of it":                       {"a A over 'b B over", 0, "a A b B"},
+		"not what grows":                  {"a A over h b B", 0, "a A"},
+		"not an answer that was cut":      {"'a A cut B over", 0, "a B"},
+		"nor one that is not given again": {"A clean 'b B over", 0, "b B"},
+		"what was interrupted":            {"'a A 'b stop over B over", 0, "a b A B"},
+		"once what was said again":        {"a A over cut a B over", 0, "a B"},
+		"not what is typed again":         {"'a A over 'b 'c", 2, "a A"},
+		"typed again after speech":        {"'a A over 'b c C over", 1, "a A c C"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, tr := write(t, c.script)
@@ -204,6 +215,15 @@ func TestATranscriptIsBounded(t *testing.T) {
 	lines := tr.history(0)
 	if len(lines) != maxPastLines || lines[len(lines)-1].Text != "9999" {
 		t.Errorf("%d lines are kept, want the newest %d", len(lines), maxPastLines)
+	}
+	for range 1000 {
+		tr.cut(now)
+		tr.resumed(true, false)
+		tr.received(live.Message{Content: true, Said: "A", Heard: "a", TurnComplete: true}, now)
+		tr.received(live.Message{Content: true, Said: "A", Heard: "a"}, now)
+	}
+	if len(tr.redone) > maxUnkept+1 {
+		t.Errorf("%d exchanges are to come again", len(tr.redone))
 	}
 	if len(tr.unkept) > maxUnkept || slices.ContainsFunc(tr.unkept, func(e exchange) bool { return !e.over }) {
 		t.Errorf("%d exchanges are kept", len(tr.unkept))

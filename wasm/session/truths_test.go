@@ -15,6 +15,13 @@ func TestTruthsOverManyConnections(t *testing.T) {
 	usage := func(prompt, response int) live.Message {
 		return live.Message{TurnComplete: true, Usage: live.Usage{Prompt: prompt, Response: response, Total: prompt + response}}
 	}
+	lasting := func(capped bool) func(context.Context, int, live.Need) (live.Token, error) {
+		return func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+			tok := token(n)
+			tok.ExpiresIn, tok.RenewAfter, tok.Limits.Capped = 2*time.Hour, 2*time.Hour, capped
+			return tok, nil
+		}
+	}
 	sound := live.Input{Stream: true, Audio: 20 * time.Millisecond, Body: "speech"}
 	for name, c := range map[string]struct {
 		play func(*story)
@@ -86,12 +93,14 @@ func TestTruthsOverManyConnections(t *testing.T) {
 			_ = st.session.Send(live.Input{Answers: []live.Answer{{ID: "c1"}}}, func(error) {})
 			time.Sleep(30 * time.Second)
 		}, []string{"38s stalled after 8s"}},
+		"a session with compression has no cap": {func(st *story) {
+			st.tokens = lasting(false)
+			st.begin()
+			_ = st.session.Send(live.Input{Stream: true, Audio: 20 * time.Millisecond, Quiet: true}, func(error) {})
+			time.Sleep(20 * time.Minute)
+		}, nil},
 		"the cap of a session without compression": {func(st *story) {
-			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
-				tok := token(n)
-				tok.ExpiresIn, tok.RenewAfter, tok.Limits.Capped = 2*time.Hour, 2*time.Hour, true
-				return tok, nil
-			}
+			st.tokens = lasting(true)
 			p := st.begin()
 			_ = st.session.Send(live.Input{Stream: true, Audio: 20 * time.Millisecond, Quiet: true}, func(error) {})
 			time.Sleep(20 * time.Minute)
