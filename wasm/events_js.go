@@ -46,11 +46,7 @@ func eventObject(e session.Event) js.Value {
 		}
 		return o
 	case session.Resumed:
-		restored := "full"
-		if e.Rung == session.RungRestart {
-			restored = "none"
-		}
-		return object("type", "resumed", "rung", string(e.Rung), "restored", restored, "replayed", e.Replayed, "uncertain", e.Uncertain,
+		return object("type", "resumed", "rung", string(e.Rung), "restored", string(e.Restored), "replayed", e.Replayed, "uncertain", e.Uncertain,
 			"lostAudioMs", ms(e.LostAudio), "gapMs", ms(e.Gap), "cause", string(e.Cause))
 	case session.ToolCall:
 		return object("type", "toolcall", "id", e.ID, "name", e.Name, "state", string(e.State), "repeated", e.Repeated)

@@ -325,6 +325,21 @@ func TestTheEditorRewritesACopy(t *testing.T) {
 			func(p live.Payload) live.Payload { return editor.WithoutCalls(p, []string{"a"}) },
 			`{"toolCall": {"functionCalls": [{"id": "b", "name": "g", "args": {}}], "odd": 1}, "usageMetadata": {}}`,
 		},
+		"a history": {
+			`{}`, func(live.Payload) live.Payload {
+				return editor.History([]live.Line{{Text: "hi"}, {Model: true, Text: "hello"}})
+			},
+			`{"clientContent": {"turns": [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [{"text": "hello"}]}], "turnComplete": true}}`,
+		},
+		"no history": {
+			`{}`, func(live.Payload) live.Payload { return editor.History(nil) }, `{"clientContent": {"turns": [], "turnComplete": true}}`,
+		},
+		"a recap": {
+			`{}`, func(live.Payload) live.Payload {
+				return editor.Recap([]live.Line{{Text: "hi"}, {Model: true, Text: "hello"}})
+			},
+			`{"clientContent": {"turns": [{"role": "user", "parts": [{"text": "So far in this conversation:\nI said: hi\nYou said: hello"}]}]}}`,
+		},
 		"the end of a stream": {
 			`{}`, func(live.Payload) live.Payload { return editor.StreamEnd() }, `{"realtimeInput": {"audioStreamEnd": true}}`,
 		},

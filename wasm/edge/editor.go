@@ -48,6 +48,38 @@ func (Editor) StreamEnd() live.Payload {
 	return newObject().with("realtimeInput", newObject().with("audioStreamEnd", newTruth(true))).body()
 }
 
+// History is a clientContent of what was said, as the service takes it before the
+// first turn (historyConfig).
+func (Editor) History(lines []live.Line) live.Payload {
+	turns := make([]node, len(lines))
+	for i, line := range lines {
+		role := "user"
+		if line.Model {
+			role = "model"
+		}
+		turns[i] = turn(role, line.Text)
+	}
+	return newObject().with("clientContent", newObject().with("turns", newList(turns)).with("turnComplete", newTruth(true))).body()
+}
+
+// Recap is a clientContent of one turn that sums up what was said, and asks nothing.
+func (Editor) Recap(lines []live.Line) live.Payload {
+	text := "So far in this conversation:"
+	for _, line := range lines {
+		who := "\nI said: "
+		if line.Model {
+			who = "\nYou said: "
+		}
+		text += who + line.Text
+	}
+	return newObject().with("clientContent", newObject().with("turns", newList([]node{turn("user", text)}))).body()
+}
+
+func turn(role, text string) node {
+	part := newObject().with("text", newText(text))
+	return newObject().with("role", newText(role)).with("parts", newList([]node{part}))
+}
+
 // with is a copy of an object with one key set.
 func (n node) with(key string, v node) node {
 	out := newObject()

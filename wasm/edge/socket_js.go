@@ -166,6 +166,11 @@ func (s *Socket) Setup(setup live.Setup) error {
 		resumption.Set("handle", setup.Handle.Reveal())
 	}
 	body.Set("sessionResumption", resumption)
+	if setup.Seeded {
+		history := jsObject.New()
+		history.Set("initialHistoryInClientContent", true)
+		body.Set("historyConfig", history)
+	}
 	envelope := jsObject.New()
 	envelope.Set("setup", body)
 	return s.send(envelope)

@@ -138,6 +138,9 @@ func (s *Socket) Setup(setup live.Setup) error {
 		resumption["handle"] = setup.Handle.Reveal()
 	}
 	body["sessionResumption"] = resumption
+	if setup.Seeded {
+		body["historyConfig"] = map[string]any{"initialHistoryInClientContent": true}
+	}
 	return s.send(map[string]any{"setup": body})
 }
 

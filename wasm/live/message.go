@@ -71,6 +71,7 @@ type Answer struct {
 type Setup struct {
 	Model  string  // "models/…"
 	Handle Secret  // the zero Secret starts a new session
+	Seeded bool    // the first clientContent is the history of a session that was lost
 	Body   Payload // BidiGenerateContentSetup without model and sessionResumption
 }
 

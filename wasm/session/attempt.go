@@ -94,6 +94,7 @@ type line struct {
 	doubt      *deadline // set once the line may be dead
 	beat       time.Time // when this goroutine ran last
 	backlog    backlog
+	seeded     bool      // the setup announced a history
 	replayed   bool      // what had been sent before was sent again, and no turn has followed
 	speechEnd  time.Time // when to mark the end of speech that was sent again; zero: not
 	turn       turn
@@ -146,7 +147,8 @@ func (l *line) setUp(ctx, settingUp context.Context) end {
 	}
 	l.grant.opened = true
 	l.grant.spent = l.grant.spent || l.handle.IsZero()
-	if err := l.conn.Setup(live.Setup{Model: model, Handle: l.handle, Body: l.cfg.Setup}); err != nil && !errors.Is(err, live.ErrNotOpen) {
+	l.seeded = l.seedable()
+	if err := l.conn.Setup(live.Setup{Model: model, Handle: l.handle, Seeded: l.seeded, Body: l.cfg.Setup}); err != nil && !errors.Is(err, live.ErrNotOpen) {
 		return l.ended(err)
 	} // a socket that is not open tells why through Receive
 	for l.liveAt.IsZero() {
@@ -184,12 +186,16 @@ func (l *line) live() {
 	}
 	again := l.outbox.rewind(rung == RungRestart)
 	l.ledger.rewind()
+	restored := RestoredFull
+	if rung == RungRestart {
+		restored = l.seed(again.typed)
+	}
 	l.emit(Resumed{
-		Rung: rung, Cause: l.last.endedBy, Gap: l.liveAt.Sub(l.last.endedAt), LostAudio: l.lostAudio + again.lost,
+		Rung: rung, Restored: restored, Cause: l.last.endedBy, Gap: l.liveAt.Sub(l.last.endedAt), LostAudio: l.lostAudio + again.lost,
 		Replayed: again.messages, Uncertain: again.doubtful,
 	})
 	l.truths.resumed(again.messages > 0, rung == RungRestart)
-	l.lostAudio, l.replayed = 0, again.messages > 0
+	l.lostAudio, l.replayed = 0, again.messages > 0 || restored == RestoredTranscript
 	if again.speech && !l.grant.token.Limits.ManualActivity {
 		l.speechEnd = l.liveAt.Add(quietMicrophone)
 	}

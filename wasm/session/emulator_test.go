@@ -60,6 +60,7 @@ type talk struct {
 	client  *http.Client
 	session *session.Session
 	life    time.Duration // of its tokens
+	seed    string
 
 	mu      sync.Mutex
 	resumed []session.Resumed
@@ -77,6 +78,7 @@ type talk struct {
 type conversation struct {
 	emulator *emulator.Server
 	life     time.Duration           // of tokens; zero is usual
+	seed     string                  // see live.Capabilities
 	lag      func(net.Conn) net.Conn // what lies between; nil: nothing
 }
 
@@ -92,7 +94,7 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 		server := &http.Server{Handler: emu}
 		go func() { _ = server.Serve(l) }()
 		transport := &http.Transport{DialContext: l.DialContext, DisableKeepAlives: true}
-		k := &talk{t: t, client: &http.Client{Transport: transport}, life: cmp.Or(c.life, usual), turns: make(chan string, 1000),
+		k := &talk{t: t, client: &http.Client{Transport: transport}, life: cmp.Or(c.life, usual), seed: c.seed, turns: make(chan string, 1000),
 			grows: map[string]string{}, final: map[string]session.Utterance{}}
 		k.session = session.New(session.Config{
 			Profile: "default",
@@ -151,7 +153,8 @@ func (k *talk) mint(ctx context.Context, _ live.Need) (live.Token, error) {
 	return live.Token{
 		Secret: live.NewSecret(answer.Name), Profile: "default", Model: "models/gemini-3.8-live", Lock: "masked",
 		ExpiresIn: k.life, NewSessionExpiresIn: time.Minute, RenewAfter: k.life * 3 / 4, Param: "access_token",
-		URL: "ws://emulator/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
+		Capabilities: live.Capabilities{Seed: k.seed},
+		URL:          "ws://emulator/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
 	}, nil
 }
 
@@ -340,7 +343,7 @@ func brief(life time.Duration) *emulator.Server {
 // question is told once, each story is told whole, and what was cut short is
 // followed by another one in its place.
 func TestATranscriptIsWholeOverManyCuts(t *testing.T) {
-	conversation{emulator: brief(45*time.Second)}.hold(t, func(k *talk) {
+	conversation{emulator: brief(45 * time.Second)}.hold(t, func(k *talk) {
 		const questions = 10
 		for n := range questions {
 			k.send(fmt.Sprint("tell a long story, number ", n))
@@ -379,7 +382,7 @@ func TestATranscriptIsWholeOverManyCuts(t *testing.T) {
 // A cut in the answer to speech: the speech is sent again, heard again and still
 // one utterance.
 func TestSpeechIsOneUtteranceOverACut(t *testing.T) {
-	conversation{emulator: brief(20*time.Second)}.hold(t, func(k *talk) {
+	conversation{emulator: brief(20 * time.Second)}.hold(t, func(k *talk) {
 		frame := func(level int16) live.Input {
 			pcm := make([]byte, 640) // 20 ms
 			for i := range 320 {

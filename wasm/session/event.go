@@ -56,6 +56,7 @@ type (
 	// Resumed is the receipt of a recovery.
 	Resumed struct {
 		Rung      Rung
+		Restored  Restored
 		Gap       time.Duration // from when the old socket was closed, or given up, to setupComplete
 		LostAudio time.Duration // evicted meanwhile, or before and not known to have been taken in
 		Replayed  int           // messages sent again
@@ -111,6 +112,15 @@ type Speaker string
 const (
 	SpeakerUser  Speaker = "user"
 	SpeakerModel Speaker = "model"
+)
+
+// Restored is what the model remembers after a recovery.
+type Restored string
+
+const (
+	RestoredFull       Restored = "full"
+	RestoredTranscript Restored = "transcript" // it was told again, as text
+	RestoredNone       Restored = "none"
 )
 
 // CallState is how far a function call is.

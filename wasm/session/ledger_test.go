@@ -19,7 +19,11 @@ func (textEditor) Answer(body live.Payload, _, as string) live.Payload {
 func (textEditor) WithoutCalls(body live.Payload, ids []string) live.Payload {
 	return fmt.Sprintf("%v without %v", body, ids)
 }
-func (textEditor) StreamEnd() live.Payload { return "audioStreamEnd" }
+func (textEditor) History(lines []live.Line) live.Payload {
+	return fmt.Sprintf("history %v", lines)
+}
+func (textEditor) Recap(lines []live.Line) live.Payload { return fmt.Sprintf("recap %v", lines) }
+func (textEditor) StreamEnd() live.Payload              { return "audioStreamEnd" }
 func (textEditor) Cancellation(body live.Payload, ids map[string]string) live.Payload {
 	return fmt.Sprintf("%v of %v", body, ids)
 }

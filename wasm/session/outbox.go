@@ -208,6 +208,7 @@ func (o *outbox) clear() bool {
 // replay is what is sent again on a new connection.
 type replay struct {
 	messages int
+	typed    int           // lines in them
 	doubtful int           // of them, those that the service may have
 	lost     time.Duration // sound that it may not have, and that is not there any more
 	speech   bool          // it ends with sound
@@ -236,6 +237,7 @@ func (o *outbox) rewind(restart bool) (r replay) {
 	r.messages = o.next
 	r.speech = o.next > 0 && o.items[o.next-1].input.Audio > 0
 	for _, it := range o.items[:o.next] {
+		r.typed += len(it.input.Lines)
 		if it.doubtful && !restart {
 			r.doubtful++
 		}

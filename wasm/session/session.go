@@ -40,6 +40,10 @@ type Editor interface {
 	Cancellation(cancellation live.Payload, ids map[string]string) live.Payload
 	// StreamEnd is audioStreamEnd.
 	StreamEnd() live.Payload
+	// History is a clientContent of what was said, for a setup that is seeded.
+	History([]live.Line) live.Payload
+	// Recap is a clientContent that sums up what was said, and asks nothing.
+	Recap([]live.Line) live.Payload
 }
 
 // Config is what a session needs of the world. Editor, Source, Dial and Emit are
