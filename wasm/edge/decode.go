@@ -63,8 +63,7 @@ func decodeContent(n node, m *live.Message) {
 			text, more := written(n.get(key))
 			m.Written = text
 			m.Output = m.Output || text != "" || more
-		case "outputTranscription":
-			m.Content = true
+		case "outputTranscription": // may trail its turn, so it begins none
 			m.Said = n.get(key).get("text").text()
 			m.Output = m.Output || m.Said != ""
 		case "inputTranscription":
@@ -148,6 +147,8 @@ func input(n node) (live.Input, error) {
 				in.Audio, in.Quiet = sound(value.get(key))
 			case "video":
 				in.Stream = true
+			case "audioStreamEnd":
+				in.StreamEnd = true
 			}
 		}
 	case "toolResponse":

@@ -84,6 +84,8 @@ type Input struct {
 	// Audio is the length of the sound in this message, 0 for any other input.
 	// Only such input may be evicted when a queue is full.
 	Audio time.Duration
+	// StreamEnd is set for audioStreamEnd, which says nothing by itself.
+	StreamEnd bool
 	// Quiet is set for sound in which nobody can be heard.
 	Quiet bool
 	// Answers are the responses to function calls in this message.

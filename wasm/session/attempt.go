@@ -291,7 +291,7 @@ func (l *line) flush(now time.Time) (again time.Time) {
 	l.tellDropped()
 	if !l.speechEnd.IsZero() && !now.Before(l.speechEnd) {
 		l.speechEnd = time.Time{}
-		_ = l.outbox.push(live.Input{Body: l.cfg.Editor.StreamEnd()}, func(error) {})
+		_ = l.outbox.push(live.Input{StreamEnd: true, Body: l.cfg.Editor.StreamEnd()}, func(error) {})
 	}
 	for {
 		waiting := l.conn.Buffered()
@@ -314,7 +314,7 @@ func (l *line) flush(now time.Time) (again time.Time) {
 			l.ledger.went(c, err, l.turn.number, now)
 			continue
 		}
-		it, ok := l.outbox.take(l.turn.number, now)
+		it, ok := l.outbox.take()
 		if !ok {
 			return time.Time{}
 		}
@@ -337,6 +337,8 @@ func (l *line) flush(now time.Time) (again time.Time) {
 		}
 		if err != nil || !it.input.Replayable() {
 			l.outbox.forget(it)
+		} else {
+			l.outbox.took(it, l.turn.number, now)
 		}
 		it.settled(err)
 	}
@@ -351,6 +353,9 @@ func (l *line) receive(m live.Message) {
 		l.replayed, l.refused = false, 0
 		l.outbox.answered(over)
 		l.ledger.turnOver(over)
+	}
+	if m.Content {
+		l.ledger.talks(l.turn.number, l.clock.now())
 	}
 	if repeated := l.ledger.called(m.Calls); len(repeated) > 0 {
 		m.Body = l.cfg.Editor.WithoutCalls(m.Body, repeated)

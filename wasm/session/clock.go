@@ -2,6 +2,10 @@ package session
 
 import "time"
 
+// coarse is by how much the wall clock must be ahead to be believed. Browsers
+// round it to as much as 100 ms, and each tick would count on top otherwise.
+const coarse = time.Second
+
 // clock tells the time by which deadlines are judged. Package time's monotonic
 // clock may stand still while a machine sleeps, and the wall clock is stepped at
 // will, so of the two the one counts that says more has passed; a step back is
@@ -20,7 +24,10 @@ func newClock(wall func() time.Time) *clock {
 
 func (c *clock) now() time.Time {
 	wall, monotonic := c.wall(), time.Now()
-	passed := max(monotonic.Sub(c.last.monotonic), wall.Sub(c.last.wall), 0)
+	passed := monotonic.Sub(c.last.monotonic)
+	if slept := wall.Sub(c.last.wall); slept > passed+coarse {
+		passed = slept
+	}
 	c.last.wall, c.last.monotonic = wall, monotonic
 	c.told = c.told.Add(passed)
 	return c.told

@@ -6,6 +6,21 @@ import (
 	"time"
 )
 
+// A browser's wall clock is rounded, and looked at often.
+func TestACoarseWallClockDoesNotMakeTimeFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := newClock(func() time.Time { return time.Now().Truncate(100 * time.Millisecond) })
+		before := clock.now()
+		for range 4000 {
+			time.Sleep(13 * time.Millisecond)
+			clock.now()
+		}
+		if got, want := clock.now().Sub(before), 52*time.Second; got != want {
+			t.Errorf("%v has passed, want %v", got, want)
+		}
+	})
+}
+
 func TestTheClockBelievesWhoeverSaysThatMoreHasPassed(t *testing.T) {
 	for name, c := range map[string]struct{ wall, monotonic, passed time.Duration }{
 		"both alike":              {time.Second, time.Second, time.Second},

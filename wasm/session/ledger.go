@@ -7,7 +7,7 @@ import (
 	"github.com/livevalet/livevalet/wasm/live"
 )
 
-// maxCalls bounds the ledger; what a service calls beyond that is not followed.
+// maxCalls bounds the ledger; beyond that the oldest calls go.
 const maxCalls = 1024
 
 // ledger keeps account of the model's function calls over all connections, so
@@ -36,6 +36,7 @@ type call struct {
 
 	turn   int       // turns that had begun when the last was sent
 	sentAt time.Time // when it was
+	talked bool      // the model went on in that turn, too late for not having it
 }
 
 // answer is one response to one call.
@@ -75,12 +76,17 @@ func (l *ledger) called(calls []live.Call) (repeated []string) {
 			return c.wire == "" && c.name == made.Name && c.args == made.Args
 		})
 		switch {
+		case made.ID == "": // nobody can answer it
 		case same >= 0:
 			c := l.calls[same]
 			c.wire = made.ID
 			repeated = append(repeated, made.ID)
 			l.news(ToolCall{ID: c.id, Name: c.name, State: CallMade, Repeated: true})
-		case len(l.calls) < maxCalls:
+		default:
+			if len(l.calls) == maxCalls {
+				l.end(l.calls[0], CallOrphaned, ErrOrphaned)
+				l.remove(l.calls[0])
+			}
 			l.calls = append(l.calls, &call{id: made.ID, wire: made.ID, name: made.Name, args: made.Args})
 			l.news(ToolCall{ID: made.ID, Name: made.Name, State: CallMade})
 		}
@@ -105,15 +111,25 @@ func (l *ledger) cancelled(ids []string) map[string]string {
 
 // answer takes a message of the application's.
 func (l *ledger) answer(in live.Input, settle func(error), editor Editor) {
-	p := &part{left: len(in.Answers), settle: settle}
+	last := make(map[string]live.Answer) // of those to one call, which stay together
 	for _, a := range in.Answers {
+		last[a.ID] = a
+	}
+	alone := len(last) == 1
+	p := &part{left: len(last), settle: settle}
+	for _, a := range in.Answers {
+		a, first := last[a.ID]
+		if !first {
+			continue
+		}
+		delete(last, a.ID)
 		c := l.find(func(c *call) bool { return c.id == a.ID && !c.done })
 		if c == nil {
 			p.done(ErrNoCall)
 			continue
 		}
 		body := in.Body
-		if len(in.Answers) > 1 {
+		if !alone {
 			body = editor.Answer(in.Body, a.ID, a.ID)
 		}
 		c.answers = append(c.answers, answer{body, p})
@@ -140,7 +156,7 @@ func (c *call) message(editor Editor) live.Input {
 func (l *ledger) went(c *call, err error, turn int, now time.Time) {
 	c.answers[c.sent].settle(err)
 	if c.sent++; c.over(c.sent) {
-		c.turn, c.sentAt = turn, now
+		c.turn, c.sentAt, c.talked = turn, now, false
 		l.end(c, CallAnswered, nil)
 	}
 }
@@ -153,10 +169,21 @@ func (l *ledger) owes() bool {
 	return l.find(func(c *call) bool { return c.wire != "" && !c.over(c.sent) }) != nil
 }
 
-// turnOver takes the end of a turn as evidence that answers were taken in.
+// talks follows the model's words: those that come a while after an answer may be
+// said in view of it.
+func (l *ledger) talks(turn int, now time.Time) {
+	for _, c := range l.calls {
+		if c.wire != "" && c.over(c.sent) && c.turn == turn && now.Sub(c.sentAt) >= onTheWay {
+			c.talked = true
+		}
+	}
+}
+
+// turnOver takes the end of a turn as evidence that answers were taken in: it
+// began after them, or was the one that called and went on.
 func (l *ledger) turnOver(t finishedTurn) {
 	for _, c := range l.calls {
-		if c.wire != "" && c.over(c.sent) && c.turn < t.number {
+		if c.wire != "" && c.over(c.sent) && (c.turn < t.number || c.talked && !t.interrupted) {
 			c.answered = true
 		}
 	}

@@ -32,6 +32,7 @@ func (textEditor) Cancellation(body live.Payload, ids map[string]string) live.Pa
 //
 //	x=f     the service calls f, by the id x         x!  the application answers call x
 //	x!…     it answers in part                       -x  the service withdraws x
+//	talk    the model says something, a second later; end: and its turn is over
 //	over h  a turn is over, a handle comes           cut the next connection begins
 func TestEveryCallEndsOnce(t *testing.T) {
 	for name, c := range map[string]struct{ script, want string }{
@@ -52,6 +53,9 @@ func TestEveryCallEndsOnce(t *testing.T) {
 		"answered in the gap, then repeated": {"a=f cut a! z=f", "a called, a repeated, sent a as z, a settled, a answered"},
 		"repeated, then withdrawn":           {"a=f cut z=f -z a!", "a called, a repeated, a cancelled as a, a refused"},
 		"repeated twice":                     {"a=f a! cut y=f cut z=f", "a called, sent a, a settled, a answered, a repeated, sent a as y, a repeated, sent a as z"},
+		"taken in by the turn that called":   {"a=f a! talk end h cut z=f", "a called, sent a, a settled, a answered, z called"},
+		"not by one that had said its words": {"a=f talk a! end h cut z=f", "a called, sent a, a settled, a answered, a repeated, sent a as z"},
+		"a call without an id":               {"=f a=g a!", "a called, sent a, a settled, a answered"},
 		"taken in, then made again":          {"a=f a! over h cut z=f", "a called, sent a, a settled, a answered, z called"},
 		"another call after a cut":           {"a=f a! cut z=g", "a called, sent a, a settled, a answered, z called"},
 		"parts that were sent are sent on":   {"a=f a!… cut z=f a!", "a called, sent a, a settled, a repeated, sent a as z, sent a as z, a settled, a answered"},
@@ -86,6 +90,13 @@ func keep(script string) string {
 		case word == "over":
 			turns++
 			l.turnOver(finishedTurn{number: turns})
+		case word == "talk":
+			now = now.Add(time.Second)
+			l.talks(turns, now)
+		case word == "end":
+			l.turnOver(finishedTurn{number: turns})
+		case word[0] == '=':
+			l.called([]live.Call{{Name: word[1:]}})
 		case word == "h":
 			l.covered(true)
 		case word == "cut":

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	maxWaiting = 1024             // messages that are not sound
+	maxWaiting = 1024             // messages that are not sound and that no socket took
+	maxKept    = 4096             // those that one took; the oldest go first
 	ringLength = 10 * time.Second // sound
 
 	// onTheWay is how long a message may take to arrive. What was sent less than
@@ -46,6 +47,7 @@ type item struct {
 	turn     int  // turns that had begun by then
 	answered bool // a turn that began later is over, so that a handle given from now on contains it
 	doubtful bool // a handle was given since, which may contain it
+	again    bool // it was sent on an earlier connection, too
 }
 
 func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
@@ -54,7 +56,7 @@ func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
 func (o *outbox) push(in live.Input, settle func(error)) error {
 	evicted, err := o.add(&item{input: in, settle: settle})
 	for _, old := range evicted {
-		old.settle(ErrDropped)
+		old.settled(ErrDropped)
 	}
 	if err == nil {
 		signal(o.ready)
@@ -68,7 +70,7 @@ func (o *outbox) add(it *item) (evicted []*item, err error) {
 	switch {
 	case o.closed:
 		return nil, ErrClosed
-	case it.input.Audio == 0 && o.reliable >= maxWaiting:
+	case it.input.Audio == 0 && o.waiting() >= maxWaiting:
 		return nil, ErrQueueFull
 	}
 	o.items = append(o.items, it)
@@ -99,18 +101,26 @@ func (o *outbox) fade(old *item) {
 	o.faded = &item{input: live.Input{Audio: all}, sent: old.sent, turn: old.turn, answered: old.answered}
 }
 
-// take gives the oldest item that no socket took, as one that turn turns have
-// begun before.
-func (o *outbox) take(turn int, now time.Time) (*item, bool) {
+// take gives the oldest item that no socket took.
+func (o *outbox) take() (*item, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.next == len(o.items) {
 		return nil, false
 	}
 	it := o.items[o.next]
-	it.sent, it.turn, it.answered, it.doubtful = now, turn, false, false
 	o.next++
 	return it, true
+}
+
+// took follows the item that was taken, when so many turns have begun.
+func (o *outbox) took(it *item, turns int, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	it.sent, it.turn, it.answered, it.doubtful = now, turns, false, false
+	if o.reliable-o.waiting() > maxKept {
+		o.remove(slices.IndexFunc(o.items, func(it *item) bool { return it.input.Audio == 0 }))
+	}
 }
 
 // giveBack makes it, the last that was taken, the next again. It may have given
@@ -183,7 +193,7 @@ func (o *outbox) covered() {
 func (o *outbox) unsure() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return it.doubtful && !it.input.Quiet })
+	return slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return it.doubtful && !it.input.Quiet && !it.input.StreamEnd })
 }
 
 // mute forgets the sound that a socket took.
@@ -198,11 +208,11 @@ func (o *outbox) mute() {
 	})
 }
 
-// clear reports whether everything that a socket took was answered.
+// clear reports whether everything was answered that was sent again.
 func (o *outbox) clear() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return !it.answered && !it.input.Quiet })
+	return !slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return it.again && !it.answered && !it.input.Quiet })
 }
 
 // replay is what is sent again on a new connection.
@@ -215,7 +225,8 @@ type replay struct {
 }
 
 // rewind lets everything be sent again that a new connection must be told. Silence
-// at the begin of sound need not be. A new session is not told what the old one
+// at the begin of sound need not be, nor the end of a stream without sound. A new
+// session is not told what the old one
 // answered: that is in the transcript.
 func (o *outbox) rewind(restart bool) (r replay) {
 	o.mu.Lock()
@@ -226,11 +237,15 @@ func (o *outbox) rewind(restart bool) (r replay) {
 		}
 		o.faded = nil
 	}
+	for o.next < len(o.items) && !o.items[o.next].sent.IsZero() {
+		o.next++ // by a socket before the last, which ended too soon
+	}
 	silent := true
 	o.keep(func(it *item) bool {
-		if restart && it.answered {
+		if restart && it.answered || silent && it.input.StreamEnd {
 			return false
 		}
+		it.again = true
 		silent = it.input.Audio == 0 || silent && it.input.Quiet
 		return !silent || it.input.Audio == 0
 	})
@@ -288,6 +303,16 @@ func (o *outbox) keep(pass func(*item) bool) {
 	}
 	next := len(kept)
 	o.items, o.next = append(kept, o.items[o.next:]...), next
+}
+
+// waiting counts the items that are not sound and that no socket took.
+func (o *outbox) waiting() (n int) {
+	for _, it := range o.items[o.next:] {
+		if it.input.Audio == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func (o *outbox) remove(i int) {

@@ -245,7 +245,7 @@ func (s *Session) run(ctx context.Context) error {
 		var v verdict // of a rotation: go on
 		if end.rotation == "" {
 			v = classify(end.err, end.class())
-			v.do = s.descend(v.do, end)
+			v.do = s.descend(v, end)
 			s.apply(v.do, end)
 		} else {
 			s.cause = end.rotation
@@ -321,8 +321,9 @@ func (s *Session) apply(do action, end end) {
 // without sound, then by a new session. A handle that cannot be resumed, although
 // nobody says that it is dead, is given up after some tries and some time: the
 // service may still hold the old socket for a while.
-func (s *Session) descend(do action, end end) action {
-	if do == stop && end.replayed && closeCode(end.err) == live.CloseInvalid {
+func (s *Session) descend(v verdict, end end) action {
+	do := v.do
+	if do == stop && end.replayed && v.code == CodeProtocol && closeCode(end.err) == live.CloseInvalid {
 		s.refused++
 		switch s.refused {
 		case 1:

@@ -161,6 +161,21 @@ func TestStories(t *testing.T) {
 				synctest.Wait()
 			}
 		}},
+		{"a region that is not served ends the session, even after a replay", func(st *story) {
+			p := st.begin()
+			st.say("asked")
+			p.finish(live.CloseAbnormal, "")
+			p = st.goLive("h1")
+			p.finish(live.CloseInvalid, "User location is not supported for the API use.")
+			synctest.Wait()
+		}},
+		{"a muted microphone does not hold up a rotation", func(st *story) {
+			p := st.begin()
+			_ = st.session.Send(live.Input{StreamEnd: true, Body: "end"}, func(error) {})
+			synctest.Wait()
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			st.goLive("h1")
+		}},
 		{"a gateway that fails a renewal does not end a conversation", func(st *story) {
 			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
 				switch n {

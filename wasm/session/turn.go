@@ -41,7 +41,7 @@ func (t *turn) quiet() time.Time {
 
 // sent follows input that a socket took.
 func (t *turn) sent(in live.Input, now time.Time) {
-	if !in.Stream {
+	if !in.Stream && !in.StreamEnd {
 		t.covered = false
 	}
 	if in.Audio > 0 && !in.Quiet {
