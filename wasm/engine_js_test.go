@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"strings"
+	"sync"
 	"syscall/js"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ type page struct {
 	fetch   js.Value
 	nextID  int
 	said    string // the model's words of the turn under way
+	close   func() // ends the session; at the latest the test's end does
 }
 
 // open starts a session as web/src/worker.ts does.
@@ -58,7 +60,7 @@ func openPage(t *testing.T, tokenPath string) *page {
 	set("release", func(args []js.Value) any { return nil })
 	set("emit", func(args []js.Value) any { p.events <- args[0]; return nil })
 	p.session = open(object("profile", "default", "setup", newObject()), host)
-	t.Cleanup(func() {
+	p.close = sync.OnceFunc(func() {
 		p.session.Call("close")
 		p.want("closed")
 		// That event came inside a call out of Go. Leave it before the program may
@@ -68,6 +70,7 @@ func openPage(t *testing.T, tokenPath string) *page {
 			f.Release()
 		}
 	})
+	t.Cleanup(p.close)
 	return p
 }
 
