@@ -46,6 +46,7 @@ var rules = []rule{
 
 	{pkg: "web"},
 	{pkg: "scripts/...", may: "scripts/..."},
+	{pkg: "scripts/bench", may: "scripts/... wasm/session wasm/edge wasm/live"},
 	{pkg: "docs/examples/..."},
 }
 

@@ -117,6 +117,34 @@ func TestIdleSessionsShareWhatTheProcessGrewBy(t *testing.T) {
 	})
 }
 
+// slowDial lets every new socket take that long.
+type slowDial struct {
+	http.RoundTripper
+	takes time.Duration
+}
+
+func (d slowDial) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Header.Get("Upgrade") != "" {
+		time.Sleep(d.takes)
+	}
+	return d.RoundTripper.RoundTrip(r)
+}
+
+func TestTheGapIsWhatANewConnectionTakes(t *testing.T) {
+	for _, takes := range []time.Duration{0, 160 * time.Millisecond} {
+		bubble(t, func(t *testing.T, s *service) {
+			s.client = &http.Client{Transport: slowDial{s.client.Transport, takes}}
+			got, err := gap{rotations: 3}.measure(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := milliseconds(takes); got.rows[0].figure != want || got.missed() != (takes > maxGap) {
+				t.Errorf("got %+v, want %s", got.rows[0], want)
+			}
+		})
+	}
+}
+
 func TestResidentMemoryIsThatOfTheProcess(t *testing.T) {
 	before, err := residentMemory(os.Getpid())
 	if err != nil {

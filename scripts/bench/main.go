@@ -28,12 +28,14 @@ func main() {
 	defer stop()
 	var d duplex
 	var i idle
+	var g gap
 	flag.IntVar(&d.sessions, "duplex", 200, "sessions that talk at once")
 	flag.DurationVar(&d.lasts, "for", 30*time.Second, "how long they talk")
 	flag.IntVar(&i.sessions, "idle", 5000, "sessions that say nothing")
+	flag.IntVar(&g.rotations, "rotations", 100, "changes of connection by the engine")
 	binary := flag.String("binary", "bin/livevalet", "the program to measure")
 	flag.Parse()
-	missed, err := run(ctx, *binary, d, i, os.Stdout)
+	missed, err := run(ctx, *binary, []measurement{g.measure, d.measure, i.measure}, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
@@ -42,10 +44,13 @@ func main() {
 	}
 }
 
+// measurement measures one thing.
+type measurement func(context.Context, *service) (table, error)
+
 // run measures one thing after the other, each against a fresh process.
-func run(ctx context.Context, binary string, d duplex, i idle, out io.Writer) (missed bool, err error) {
+func run(ctx context.Context, binary string, measurements []measurement, out io.Writer) (missed bool, err error) {
 	fmt.Fprintf(out, "emulator on %d cores, %s %s/%s\n\n", runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	for _, measure := range []func(context.Context, *service) (table, error){d.measure, i.measure} {
+	for _, measure := range measurements {
 		t, err := withEmulator(ctx, binary, measure)
 		if err != nil {
 			return false, err
@@ -56,7 +61,7 @@ func run(ctx context.Context, binary string, d duplex, i idle, out io.Writer) (m
 	return missed, nil
 }
 
-func withEmulator(ctx context.Context, binary string, measure func(context.Context, *service) (table, error)) (table, error) {
+func withEmulator(ctx context.Context, binary string, measure measurement) (table, error) {
 	server, err := child.Serve(ctx, child.Command(ctx, binary, "emulate", "--listen", "127.0.0.1:0"))
 	if err != nil {
 		return table{}, err

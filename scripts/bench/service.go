@@ -25,7 +25,10 @@ type service struct {
 	memory func() (int64, error) // bytes that it has now
 }
 
-const socketPath = "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained?access_token="
+const (
+	socketPath = "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained"
+	tokenParam = "access_token"
+)
 
 // open mints a token and gives a session that is live with it, as a page would.
 func (s *service) open(ctx context.Context, setup string) (*websocket.Conn, error) {
@@ -33,7 +36,7 @@ func (s *service) open(ctx context.Context, setup string) (*websocket.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	conn, _, err := websocket.Dial(ctx, s.url+socketPath+token, &websocket.DialOptions{HTTPClient: s.client})
+	conn, _, err := websocket.Dial(ctx, s.url+socketPath+"?"+tokenParam+"="+token, &websocket.DialOptions{HTTPClient: s.client})
 	if err != nil {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
