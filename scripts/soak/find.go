@@ -12,6 +12,9 @@ import (
 	"github.com/livevalet/livevalet/scripts/child"
 )
 
+// inChrome are the tests of the engine in a browser, which need servers.
+var inChrome = soak{name: "tests in Chrome", args: []string{"run", "./scripts/test", "-only", "^(tools|build|tests in Chrome)$"}}
+
 // checks is how often a property is tried; an ordinary test does it 100 times.
 const checks = 10_000
 
@@ -29,6 +32,7 @@ func (s soak) run(ctx context.Context, dir string) (string, error) {
 	cmd := child.Command(ctx, "go", s.args...)
 	var out bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &out
+	cmd.Env = append(cmd.Environ(), "LONG_TESTS=1") // for tests that have a long form
 	err := child.Run(cmd)
 	return out.String(), err
 }

@@ -4,7 +4,8 @@
 //	make soak
 //	go run ./scripts/soak -for 10m -only Mint
 //
-// They are every fuzz target of the tree, and the packages with property tests.
+// They are every fuzz target of the tree, the packages with property tests, and
+// the tests in Chrome. All see LONG_TESTS in the environment.
 // It goes on after a finding, so that one run shows what each of them finds, and
 // tells how to see it again: go test keeps the input in the package's testdata,
 // where it becomes a test as soon as it is committed. What else the fuzzer
@@ -33,7 +34,7 @@ func main() {
 	name, err := regexp.Compile(*only)
 	failed := 0
 	if err == nil {
-		failed, err = run(ctx, ".", *lasts, name, os.Stdout)
+		failed, err = run(ctx, ".", *lasts, name, os.Stdout, inChrome)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
@@ -43,14 +44,15 @@ func main() {
 	}
 }
 
-// run soaks the module in dir and tells how many of the long forms failed.
-func run(ctx context.Context, dir, lasts string, name *regexp.Regexp, out io.Writer) (failed int, err error) {
+// run soaks the module in dir, with more than what is found there, and tells how
+// many of the long forms failed.
+func run(ctx context.Context, dir, lasts string, name *regexp.Regexp, out io.Writer, more ...soak) (failed int, err error) {
 	soaks, err := find(ctx, dir, lasts)
 	if err != nil {
 		return 0, err
 	}
 	passed := 0
-	for _, s := range soaks {
+	for _, s := range append(soaks, more...) {
 		if !name.MatchString(s.name) {
 			continue
 		}

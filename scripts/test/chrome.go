@@ -42,7 +42,7 @@ func (p *project) browserRunner(ctx context.Context, settings []string) (string,
 	if err != nil {
 		return "", err
 	}
-	words := []string{"env", "-i", "GOROOT=" + goroot, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	words := []string{"env", "-i", "GOROOT=" + goroot, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LONG_TESTS=" + os.Getenv("LONG_TESTS")}
 	words = append(append(words, settings...), tool)
 	for i, w := range words {
 		words[i] = "'" + w + "'"

@@ -1,6 +1,7 @@
 // Command test runs everything that must hold, as continuous integration does:
 //
 //	go run ./scripts/test
+//	go run ./scripts/test -only '^(build|tests in Chrome)$'
 //
 // It goes on after a failure, so that one run shows all of them, repeats
 // nothing, and needs no terminal. Its last line is "N passed, N failed". What
@@ -11,10 +12,13 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -27,13 +31,24 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	p, err := findProject(ctx)
+	only := flag.String("only", "", "the steps whose name matches this expression")
+	flag.Parse()
+	name, err := regexp.Compile(*only)
+	var p *project
+	if err == nil {
+		p, err = findProject(ctx)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test:", err)
 		fmt.Println(tally{failed: 1})
 		os.Exit(1)
 	}
-	total := runAll(ctx, p.steps(), os.Stdout)
+	steps := slices.DeleteFunc(p.steps(), func(s step) bool { return !name.MatchString(s.name) })
+	if len(steps) == 0 {
+		fmt.Fprintf(os.Stderr, "test: no step matches %s\n", name)
+		os.Exit(1)
+	}
+	total := runAll(ctx, steps, os.Stdout)
 	fmt.Println(total)
 	if total.failed > 0 {
 		os.Exit(1)
