@@ -226,8 +226,7 @@ type replay struct {
 
 // rewind lets everything be sent again that a new connection must be told. Silence
 // at the begin of sound need not be, nor the end of a stream without sound. A new
-// session is not told what the old one
-// answered: that is in the transcript.
+// session is not told what the old one answered: that is in the transcript.
 func (o *outbox) rewind(restart bool) (r replay) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
