@@ -22,7 +22,7 @@ func (p *project) wasmTests(ctx context.Context) (tally, report) {
 			return tally{failed: 1}, report(err.Error())
 		}
 		return events(p.in(ctx, "js", "go", "test", "-json", "-count=1", "-vet=off",
-			"-timeout=3m", "-exec", runner, "./wasm/..."))
+			"-timeout=6m", "-exec", runner, "./wasm/..."))
 	})
 }
 

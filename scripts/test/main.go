@@ -24,7 +24,7 @@ import (
 )
 
 // limit is for the whole run. Each step has its own, see steps.
-const limit = 15 * time.Minute
+const limit = 30 * time.Minute
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -18,8 +18,8 @@ func (p *project) steps() []step {
 		{"vet wasm", 3 * time.Minute, one(p.command("js", "go", "vet", "./wasm/..."))},
 		{"staticcheck", 5 * time.Minute, one(p.staticcheck("", bundle, "./..."))},
 		{"staticcheck wasm", 3 * time.Minute, one(p.staticcheck("js", "./wasm/..."))},
-		{"tests", 7 * time.Minute, p.nativeTests},
-		{"tests in Chrome", 5 * time.Minute, p.wasmTests},
+		{"tests", 15 * time.Minute, p.nativeTests},
+		{"tests in Chrome", 8 * time.Minute, p.wasmTests},
 		{"SDK in Node", 3 * time.Minute, p.sdkTests},
 		{"examples", 3 * time.Minute, p.examples},
 	}
@@ -54,5 +54,5 @@ func (p *project) tool(ctx context.Context, name string) (string, error) {
 // without vet, which has a step of its own.
 func (p *project) nativeTests(ctx context.Context) (tally, report) {
 	return events(p.in(ctx, "", "go", "test", "-json", "-race", "-count=1", "-vet=off",
-		"-timeout=4m", "-tags=bundle", "./..."))
+		"-timeout=8m", "-tags=bundle", "./..."))
 }
