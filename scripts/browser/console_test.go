@@ -155,6 +155,7 @@ func TestConsole(t *testing.T) {
 	})
 	for _, scheme := range []string{"light", "dark"} {
 		step("it fits every width, "+scheme, func(t *testing.T, c console) {
+			own := browser.Eval[int](c.Page, "innerWidth")
 			c.Do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
 			for _, width := range []int64{320, 360, 768, 1280, 1920} {
 				c.Do(emulation.SetDeviceMetricsOverride(width, 900, 1, false))
@@ -162,6 +163,9 @@ func TestConsole(t *testing.T) {
 				c.Screenshot(fmt.Sprintf("console-%d-%s", width, scheme))
 			}
 			c.Do(emulation.ClearDeviceMetricsOverride())
+			// Clicks go by where things are, so all must be back in its place.
+			c.holds(fmt.Sprintf("innerWidth === %d", own))
+			browser.Eval[any](c.Page, "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))")
 		})
 	}
 	step("a reset is asked about, and forgets all but the time", func(t *testing.T, c console) {
