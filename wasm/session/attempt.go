@@ -61,6 +61,9 @@ func (s *Session) attempt(ctx context.Context, startBy time.Time) end {
 	defer cancel()
 	conn.Close(closing)
 	stopReading()
+	if closing.Err() != nil || closeCode(e.err) == live.CloseAbnormal {
+		s.deserted = s.clock.now()
+	}
 	e.err = scrub(e.err, g, l.openedWith, s.handle)
 	return e
 }

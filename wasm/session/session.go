@@ -87,9 +87,12 @@ const (
 	maxFailures = 10
 	maxTrouble  = 5 * time.Minute
 	// A handle is given up after this many refused resumes in a row that took at
-	// least this long. The service was seen to hold an old socket for a while.
+	// least this long, and one more with a new token.
 	maxResumes  = 3
 	maxResuming = 30 * time.Second
+	// maxHeld is how long the service may hold a socket whose close it did not
+	// answer (observed). It refuses to resume meanwhile.
+	maxHeld = time.Minute
 	// A session that never was live gives up after this many, because somebody
 	// is waiting for an answer.
 	maxStartFailures = 3
@@ -124,6 +127,7 @@ type Session struct {
 	handle    live.Secret   // of the newest resumable update
 	cause     Cause         // of the attempt under way
 	resuming  trouble       // resumes that failed
+	deserted  time.Time     // when a socket ended last that the service may still hold
 	refused   int           // replays in a row that the service closed the socket on
 	last      *connection   // the last one that was live; nil before the first
 	lostAudio time.Duration // evicted since the last connection ended
@@ -319,8 +323,8 @@ func (s *Session) apply(do action, end end) {
 //
 // A service that refuses what it is sent again (observed for sound) is sent it
 // without sound, then by a new session. A handle that cannot be resumed, although
-// nobody says that it is dead, is given up after some tries and some time: the
-// service may still hold the old socket for a while.
+// nobody says that it is dead, is tried with a new token and then given up, after
+// some tries and some time: the service may still hold the old socket.
 func (s *Session) descend(v verdict, end end) action {
 	do := v.do
 	if do == stop && end.replayed && v.code == CodeProtocol && closeCode(end.err) == live.CloseInvalid {
@@ -340,11 +344,16 @@ func (s *Session) descend(v verdict, end end) action {
 		return do
 	}
 	now := s.clock.now()
-	if s.resuming.add(now); s.resuming.failures >= maxResumes && now.Sub(s.resuming.since) >= maxResuming {
-		s.resuming.failures = 0
-		return restart
+	s.resuming.add(now)
+	held := closeCode(end.err) == live.CloseInternal && !s.deserted.IsZero() && now.Sub(s.deserted) < maxHeld
+	switch {
+	case held, s.resuming.failures < maxResumes, now.Sub(s.resuming.since) < maxResuming:
+		return again
+	case end.grant == s.last.grant:
+		return newToken
 	}
-	return again
+	s.resuming.failures = 0
+	return restart
 }
 
 // sleep waits, and reports whether the session goes on. Waking up ends the wait

@@ -216,6 +216,18 @@ func TestStories(t *testing.T) {
 			p.messages <- live.Message{SetupComplete: true}
 			synctest.Wait()
 		}},
+		{"a socket that the service still holds is waited for", func(st *story) {
+			p := st.begin()
+			time.Sleep(time.Minute)
+			p.finish(live.CloseAbnormal, "")
+			for cut := time.Now(); time.Since(cut) < 50*time.Second; synctest.Wait() {
+				p = newPipe()
+				st.dials <- p
+				<-p.setups
+				p.finish(live.CloseInternal, "Internal error encountered.")
+			}
+			st.goLive("h1")
+		}},
 		{"a setup that was good is refused for its handle", func(st *story) {
 			p := st.begin()
 			time.Sleep(time.Minute)
