@@ -5,6 +5,11 @@ import "time"
 const (
 	firstDelay = 250 * time.Millisecond
 	maxDelay   = 15 * time.Second
+
+	// Attempts are made apart, after a burst, whatever ends them and whoever wakes
+	// us: at most 30 in a minute.
+	apart = 3 * time.Second
+	burst = 10
 )
 
 // delay is how long to wait before the attempt that follows the given number of
@@ -23,3 +28,12 @@ func delay(failures int, advice time.Duration, random float64) time.Duration {
 	}
 	return time.Duration(random * float64(limit))
 }
+
+// pace bounds attempts.
+type pace struct{ due time.Time } // when all would have been made, one every apart
+
+// begin takes the begin of an attempt.
+func (p *pace) begin(now time.Time) { p.due = later(p.due, now).Add(apart) }
+
+// wait is how long the next attempt must wait.
+func (p *pace) wait(now time.Time) time.Duration { return max(0, p.due.Sub(now)-burst*apart) }

@@ -240,7 +240,9 @@ func (s *Session) run(ctx context.Context) error {
 	startBy := s.clock.now().Add(s.cfg.StartTimeout)
 	s.cause = CauseStart
 	var trouble trouble
+	var pace pace
 	for {
+		pace.begin(s.clock.now())
 		s.emit(Status{State: StateConnecting, Cause: s.cause})
 		end := s.attempt(ctx, startBy)
 		if ctx.Err() != nil {
@@ -263,14 +265,19 @@ func (s *Session) run(ctx context.Context) error {
 		}
 		// A rotation right after the last one counts, too: a service that
 		// announces the end of every connection at its start must not make us spin.
-		wait := delay(trouble.failures, v.wait, s.random())
-		trouble.add(s.clock.now())
-		if end.rotation == "" && (v.do == stop || v.wait > maxTrouble || s.exhausted(trouble, s.clock.now().Add(wait), startBy)) {
+		now := s.clock.now()
+		least := pace.wait(now)
+		wait := max(least, delay(trouble.failures, v.wait, s.random()))
+		if v.wait > 0 {
+			least = wait // who advised it knows nothing of tabs and networks
+		}
+		trouble.add(now)
+		if end.rotation == "" && (v.do == stop || v.wait > maxTrouble || s.exhausted(trouble, now.Add(wait), startBy)) {
 			return fail(end.err, end.phase, v)
 		}
 		if wait > 0 {
 			s.emit(Status{State: StateWaiting, Cause: s.cause, RetryIn: wait})
-			if !s.sleep(ctx, wait, v.wait > 0) {
+			if !s.sleep(ctx, least, wait) {
 				return context.Cause(ctx)
 			}
 		}
@@ -356,26 +363,29 @@ func (s *Session) descend(v verdict, end end) action {
 	return restart
 }
 
-// sleep waits, and reports whether the session goes on. Waking up ends the wait
-// unless it was advised: the issuer knows nothing of tabs and networks.
-func (s *Session) sleep(ctx context.Context, d time.Duration, advised bool) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+// sleep waits for as long as wait lasts, or until woken up after the least of it,
+// and reports whether the session goes on.
+func (s *Session) sleep(ctx context.Context, least, wait time.Duration) bool {
 	select {
 	case <-s.woken: // of a time before this wait
 	default:
 	}
-	woken := s.woken
-	if advised {
-		woken = nil
-	}
+	return rest(ctx, least, nil) && rest(ctx, wait-least, s.woken)
+}
+
+// rest waits for as long as d lasts or until woken, and reports whether ctx
+// lasts, too.
+func rest(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
 	case <-woken:
+		return true
 	case <-ctx.Done():
 		return false
 	}
-	return true
 }
 
 func (s *Session) emit(e Event) { s.cfg.Emit(e) }

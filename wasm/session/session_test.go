@@ -728,6 +728,24 @@ func TestNoSecretLeavesInAnError(t *testing.T) {
 	}
 }
 
+// A page may be shown and hidden, and a network come and go, as often as they
+// like.
+func TestWakingUpDoesNotBuyMoreSockets(t *testing.T) {
+	st := tell(t, func(st *story) {
+		p := st.begin()
+		st.refuse = &live.CloseError{Code: live.CloseAbnormal}
+		close(st.dials)
+		p.finish(live.CloseAbnormal, "")
+		for range 600 {
+			time.Sleep(100 * time.Millisecond)
+			st.session.Doubt()
+		}
+	})
+	if st.dialled < 25 || st.dialled > 30 {
+		t.Errorf("%d dials in a minute, want nearly 30", st.dialled)
+	}
+}
+
 func TestASocketIsNeverDialledMoreThanTheBackOffAllows(t *testing.T) {
 	st := tell(t, func(st *story) {
 		st.run(context.Background())
