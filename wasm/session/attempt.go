@@ -349,6 +349,7 @@ func (l *line) flush(now time.Time) (again time.Time) {
 
 // receive takes in one server message.
 func (l *line) receive(m live.Message) {
+	l.believe(l.clock.now())
 	if m.SetupComplete && l.liveAt.IsZero() {
 		l.live()
 	}

@@ -8,6 +8,10 @@ const (
 	heartbeat = 10 * time.Second
 	// doubtful is how long a line that may be dead is kept for a quiet moment.
 	doubtful = 10 * time.Second
+	// buffered is how long what had arrived before a doubt may take to be read: a
+	// page that was frozen finds it when it wakes. What comes later proves that the
+	// line is alive.
+	buffered = time.Second
 	// stuckFor is how long a backlog must grow for a line to be dead.
 	stuckFor = 5 * time.Second
 )
@@ -19,6 +23,13 @@ const (
 func (l *line) suspect(now time.Time) {
 	if l.doubt == nil {
 		l.doubt = &deadline{CauseDoubt, now, now.Add(doubtful)}
+	}
+}
+
+// believe takes a message as proof that the line is alive.
+func (l *line) believe(now time.Time) {
+	if l.doubt != nil && now.Sub(l.doubt.want) >= buffered {
+		l.doubt = nil
 	}
 }
 

@@ -105,6 +105,27 @@ func TestStories(t *testing.T) {
 			st.session.Doubt()
 			st.goLive("h1")
 		}},
+		{"a line in doubt that proves alive cuts no turn short", func(st *story) {
+			p := st.begin()
+			p.messages <- live.Message{Content: true}
+			synctest.Wait()
+			st.session.Doubt()
+			for range 30 {
+				time.Sleep(time.Second)
+				p.messages <- live.Message{Content: true}
+			}
+			st.turn(p, "h2")
+			time.Sleep(time.Minute)
+		}},
+		{"a line in doubt is not believed for what had arrived before", func(st *story) {
+			p := st.begin()
+			p.messages <- live.Message{Content: true}
+			synctest.Wait()
+			st.session.Doubt()
+			p.messages <- live.Message{Content: true}
+			p.dead = true
+			st.goLive("h1")
+		}},
 		{"a sleep of an hour is noticed, although the timers stood still", func(st *story) {
 			st.begin()
 			time.Sleep(65 * time.Second) // between two looks at the clock
