@@ -97,6 +97,7 @@ type line struct {
 	doubt      *deadline // set once the line may be dead
 	beat       time.Time // when this goroutine ran last
 	backlog    backlog
+	fetched    int       // tokens, for the next connection
 	seeded     bool      // the setup announced a history
 	replayed   bool      // what had been sent before was sent again, and no turn has followed
 	speechEnd  time.Time // when to mark the end of speech that was sent again; zero: not
@@ -213,9 +214,13 @@ func (l *line) pump(ctx context.Context) end {
 		l.heartbeat(now)
 		due, cause, wake := rotate(now, l.quiet(), l.deadlines())
 		if due && len(l.messages) == 0 {
-			e := l.ended(nil)
-			e.rotation = cause
-			return e
+			ready, again := l.prepared(ctx, now)
+			if ready {
+				e := l.ended(nil)
+				e.rotation = cause
+				return e
+			}
+			wake = again
 		}
 		wake = earliest(wake, l.purse.renew(ctx, l.handle, now))
 		wake = earliest(wake, l.flush(now))
@@ -266,12 +271,26 @@ func (l *line) deadlines() []deadline {
 	return all
 }
 
+// prepared reports whether the connection can be changed, now that it should be:
+// the token for the next is at hand, or time is up. Else it says when to look
+// again. Under a full lock the handle is inside the token, and a newer one may
+// come while it is minted; it is minted again, but not for ever.
+func (l *line) prepared(ctx context.Context, now time.Time) (ready bool, again time.Time) {
+	over, _, must := rotate(now, time.Time{}, l.deadlines())
+	if over || l.fetched >= maxFetched {
+		return true, time.Time{}
+	}
+	ready, again = l.purse.ready(ctx, l.handle, now)
+	return ready, earliest(must, again)
+}
+
 // renewed takes the result of an early renewal. Until the present token is
 // refused or expires a failure costs nothing, unless it is the issuer's last
 // word: refusing renewal is how access is taken back.
 func (l *line) renewed(f fetched) (e end, over bool) {
 	err := l.purse.take(f)
 	if err == nil {
+		l.fetched++
 		return end{}, false
 	}
 	v := classify(err, live.PhaseToken)

@@ -30,9 +30,10 @@ type grant struct {
 	expires   time.Time
 	startBy   time.Time // no new session afterwards
 	renewFrom time.Time
-	spent     bool // its session start was, or may have been, used
-	opened    bool // a connection was opened with it
-	refused   bool // by the service
+	handle    live.Secret // inside a full lock's token
+	spent     bool        // its session start was, or may have been, used
+	opened    bool        // a connection was opened with it
+	refused   bool        // by the service
 }
 
 func newGrant(t live.Token, asked, arrived time.Time) *grant {
@@ -47,9 +48,9 @@ func newGrant(t live.Token, asked, arrived time.Time) *grant {
 	return &grant{token: t, expires: asked.Add(t.ExpiresIn), startBy: asked.Add(start), renewFrom: arrived.Add(renew)}
 }
 
-// good reports whether the grant can open a connection at now: a new session,
-// or one that resumes with a handle.
-func (g *grant) good(now time.Time, resume bool) bool {
+// good reports whether the grant can open a connection at now: one that resumes
+// with handle, or without one a new session.
+func (g *grant) good(now time.Time, handle live.Secret) bool {
 	if g == nil || g.refused {
 		return false
 	}
@@ -58,8 +59,8 @@ func (g *grant) good(now time.Time, resume bool) bool {
 	case !now.Before(g.expires.Add(-margin)):
 		return false
 	case g.token.Lock == live.LockFull:
-		return !g.opened // the handle is inside, so it is good for one connection
-	case resume:
+		return !g.opened && g.handle.Equal(handle)
+	case !handle.IsZero():
 		return true
 	default:
 		return !g.spent && now.Before(g.startBy.Add(-margin))
@@ -85,6 +86,7 @@ type purse struct {
 	gone    bool             // the issuer knows our lease no more
 	fetch   chan fetched     // nil when nothing is asked for
 	asked   time.Time        // when it was
+	holds   live.Secret      // the handle that it will have inside
 	retryAt time.Time        // no early renewal before
 }
 
@@ -93,7 +95,7 @@ type purse struct {
 // as long as ctx, the session's.
 func (p *purse) get(ctx, waiting context.Context, handle live.Secret) (*grant, error) {
 	for waiting.Err() == nil {
-		if p.now.good(p.clock.now(), !handle.IsZero()) {
+		if p.now.good(p.clock.now(), handle) {
 			return p.now, nil
 		}
 		old := p.fetch != nil // asked for earlier, and maybe for something else
@@ -105,7 +107,7 @@ func (p *purse) get(ctx, waiting context.Context, handle live.Secret) (*grant, e
 			case old:
 			case err != nil:
 				return nil, err
-			case !p.now.good(p.clock.now(), !handle.IsZero()):
+			case !p.now.good(p.clock.now(), handle):
 				return nil, &live.TokenError{Code: CodeProtocol, Detail: "the issuer's new token is already too old to use: check its lifetimes"}
 			}
 		case <-waiting.Done():
@@ -138,7 +140,7 @@ func (p *purse) ask(ctx context.Context, need live.Need) {
 		return
 	}
 	result := make(chan fetched, 1)
-	p.fetch, p.asked = result, p.clock.now()
+	p.fetch, p.asked, p.holds = result, p.clock.now(), need.Handle
 	go func() {
 		ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, &timeoutError{"phase token"})
 		defer cancel()
@@ -165,6 +167,7 @@ func (p *purse) take(f fetched) error {
 		p.release(p.now.token)
 	}
 	p.now, p.gone = newGrant(f.token, p.asked, p.clock.now()), false
+	p.now.handle = p.holds
 	p.news(p.now)
 	return nil
 }
@@ -185,6 +188,20 @@ func (p *purse) renew(ctx context.Context, handle live.Secret, now time.Time) (n
 	}
 	p.ask(ctx, p.need(handle))
 	return time.Time{}
+}
+
+// ready reports whether the next connection, one that resumes with handle, could
+// be opened now and kept for a while. If not it asks for a token, and says when to
+// look again.
+func (p *purse) ready(ctx context.Context, handle live.Secret, now time.Time) (ready bool, again time.Time) {
+	switch {
+	case p.now.good(now, handle) && now.Before(tokenDeadline(p.now).want):
+		return true, time.Time{}
+	case now.Before(p.retryAt):
+		return false, p.retryAt
+	}
+	p.ask(ctx, p.need(handle))
+	return false, time.Time{}
 }
 
 // close waits for what is under way and lets go of the lease. The session's

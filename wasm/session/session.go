@@ -96,6 +96,8 @@ const (
 	// A session that never was live gives up after this many, because somebody
 	// is waiting for an answer.
 	maxStartFailures = 3
+	// maxFetched is how many tokens are fetched on a connection for the next one.
+	maxFetched = 3
 	// highWater is how much may wait inside a socket before ours waits instead:
 	// what a socket holds is lost with it.
 	highWater = 256 << 10

@@ -119,11 +119,11 @@ func TestStories(t *testing.T) {
 		}},
 		{"a line in doubt is not believed for what had arrived before", func(st *story) {
 			p := st.begin()
+			p.dead = true
 			p.messages <- live.Message{Content: true}
 			synctest.Wait()
 			st.session.Doubt()
 			p.messages <- live.Message{Content: true}
-			p.dead = true
 			st.goLive("h1")
 		}},
 		{"a sleep of an hour is noticed, although the timers stood still", func(st *story) {
@@ -400,6 +400,62 @@ func TestStories(t *testing.T) {
 			p := st.begin()
 			time.Sleep(time.Minute)
 			p.finish(live.CloseAbnormal, "")
+			st.goLive("h1")
+		}},
+		{"a full lock has its token minted before the connection is changed", func(st *story) {
+			st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+				time.Sleep(400 * time.Millisecond)
+				tok := token(n)
+				tok.Lock = live.LockFull
+				return tok, nil
+			}
+			p := st.begin()
+			time.Sleep(time.Minute)
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			st.goLive("h1")
+		}},
+		{"a full lock has a newer handle minted, at most twice", func(st *story) {
+			var p *pipe
+			st.tokens = func(_ context.Context, n int, need live.Need) (live.Token, error) {
+				time.Sleep(200 * time.Millisecond)
+				if n > 1 && n < 5 {
+					p.messages <- live.Message{Handle: live.NewSecret(fmt.Sprint("h", n))}
+				}
+				time.Sleep(200 * time.Millisecond)
+				tok := token(n)
+				tok.Lock = live.LockFull
+				return tok, nil
+			}
+			p = st.begin()
+			time.Sleep(time.Minute)
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			st.goLive("h4")
+		}},
+		{"a full lock that gets no token keeps the connection while it lasts", func(st *story) {
+			st.tokens = func(_ context.Context, n int, need live.Need) (live.Token, error) {
+				if n > 1 && n < 4 {
+					return live.Token{}, &live.TokenError{Code: "upstream_unavailable", Status: 503, RetryAfter: 10 * time.Second}
+				}
+				tok := token(n)
+				tok.Lock = live.LockFull
+				return tok, nil
+			}
+			p := st.begin()
+			time.Sleep(time.Minute)
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+			st.goLive("h1")
+		}},
+		{"a token that will not last is replaced before the connection is changed", func(st *story) {
+			st.tokens = func(_ context.Context, n int, need live.Need) (live.Token, error) {
+				if n == 2 {
+					return live.Token{}, &live.TokenError{Code: "upstream_unavailable", Status: 503, RetryAfter: 2*time.Minute + 53*time.Second}
+				}
+				time.Sleep(400 * time.Millisecond)
+				return token(n), nil
+			}
+			p := st.begin()
+			time.Sleep(11*time.Minute + 50*time.Second)
+			p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
 			st.goLive("h1")
 		}},
 		{"a dead handle means a new session", func(st *story) {
