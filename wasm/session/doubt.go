@@ -5,7 +5,7 @@ import "time"
 const (
 	// heartbeat is how often a session looks at the clock when nothing else
 	// happens: a timer may stand still while the machine sleeps.
-	heartbeat = 10 * time.Second
+	heartbeat = 5 * time.Second
 	// doubtful is how long a line that may be dead is kept for a quiet moment.
 	doubtful = 10 * time.Second
 	// buffered is how long what had arrived before a doubt may take to be read: a
@@ -35,7 +35,7 @@ func (l *line) believe(now time.Time) {
 
 // heartbeat notices that this goroutine did not run for long.
 func (l *line) heartbeat(now time.Time) {
-	if !l.beat.IsZero() && now.Sub(l.beat) > heartbeat+l.cfg.Frozen {
+	if !l.beat.IsZero() && now.Sub(l.beat) > l.cfg.Frozen {
 		l.suspect(now)
 	}
 	l.beat = now

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	maxWaiting = 1024             // messages that are not sound and that no socket took
-	maxKept    = 4096             // those that one took; the oldest go first
+	maxWaiting = 1024             // messages that are neither sound nor pictures and that no socket took
+	maxKept    = 4096             // those that one took
 	ringLength = 10 * time.Second // sound
 
 	// onTheWay is how long a message may take to arrive. What was sent less than
@@ -21,8 +21,9 @@ const (
 // outbox holds what the application said, in the order it was said, until the
 // service is known to keep it: what no socket took yet, and what one took that
 // the newest handle is not known to contain. After a resume the latter is sent
-// again. Sound is kept up to the ring's length, the oldest giving way; nothing
-// else is ever evicted. Any goroutine may push; the rest is the session's.
+// again. Sound is kept up to the ring's length, the oldest giving way, and of the
+// pictures that wait only the newest; nothing else is ever evicted. Any goroutine
+// may push; the rest is the session's.
 type outbox struct {
 	ready chan struct{} // holds a value when there may be something to send
 
@@ -70,7 +71,9 @@ func (o *outbox) add(it *item) (evicted []*item, err error) {
 	switch {
 	case o.closed:
 		return nil, ErrClosed
-	case it.input.Audio == 0 && o.waiting() >= maxWaiting:
+	case it.input.Stream && it.input.Audio == 0:
+		evicted = o.forgetPicture()
+	case it.input.Audio == 0 && (o.waiting() >= maxWaiting || o.reliable >= maxKept+maxWaiting):
 		return nil, ErrQueueFull
 	}
 	o.items = append(o.items, it)
@@ -87,6 +90,17 @@ func (o *outbox) add(it *item) (evicted []*item, err error) {
 		o.remove(oldest)
 	}
 	return evicted, nil
+}
+
+// forgetPicture takes out the picture that waits, if one does.
+func (o *outbox) forgetPicture() (evicted []*item) {
+	for i, it := range o.items[o.next:] {
+		if it.input.Stream && it.input.Audio == 0 {
+			o.remove(o.next + i)
+			return []*item{it}
+		}
+	}
+	return nil
 }
 
 // fade remembers of sound that cannot be sent again how much it was.
@@ -118,9 +132,6 @@ func (o *outbox) took(it *item, turns int, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	it.sent, it.turn, it.answered, it.doubtful = now, turns, false, false
-	if o.reliable-o.waiting() > maxKept {
-		o.remove(slices.IndexFunc(o.items, func(it *item) bool { return it.input.Audio == 0 }))
-	}
 }
 
 // giveBack makes it, the last that was taken, the next again. It may have given

@@ -181,14 +181,45 @@ func TestAnOutboxRefusesMoreThanItHolds(t *testing.T) {
 	if !refused() {
 		t.Error("what was given back does not count")
 	}
-	for range 3 * maxKept { // which nobody takes in
+	for range maxKept { // which nobody takes in
 		it, _ := o.take()
 		if o.took(it, 0, time.Now()); refused() {
-			t.Fatal("what a socket took counts")
+			t.Fatal("what a socket took counts as waiting")
 		}
 	}
-	if len(o.items) > maxKept+maxWaiting {
-		t.Errorf("it keeps %d messages", len(o.items))
+	it, _ = o.take()
+	o.took(it, 0, time.Now())
+	if !refused() {
+		t.Error("it keeps more than it can")
+	}
+	if again := o.rewind(false); again.messages != maxKept+1 || len(o.items) != maxKept+maxWaiting {
+		t.Errorf("%d messages are sent again, of %d, and none may be lost", again.messages, len(o.items))
+	}
+}
+
+func TestOfPicturesThatWaitTheNewestIsSent(t *testing.T) {
+	o := newOutbox()
+	var dropped []int
+	for i := range maxWaiting + 5 {
+		err := o.push(live.Input{Stream: true, Body: i}, func(err error) {
+			if errors.Is(err, ErrDropped) {
+				dropped = append(dropped, i)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := o.push(live.Input{Body: "text"}, func(error) {}); err != nil {
+		t.Errorf("pictures leave no room: %v", err)
+	}
+	first, _ := o.take()
+	second, _ := o.take()
+	if _, more := o.take(); more || first.input.Body != maxWaiting+4 || second.input.Body != "text" {
+		t.Errorf("%v and %v are sent", first.input.Body, second.input.Body)
+	}
+	if len(dropped) != maxWaiting+4 {
+		t.Errorf("%d pictures are said to be dropped", len(dropped))
 	}
 }
 

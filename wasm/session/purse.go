@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/livevalet/livevalet/wasm/live"
@@ -105,7 +106,7 @@ func (p *purse) get(ctx, waiting context.Context, handle live.Secret) (*grant, e
 			err := p.take(f)
 			switch {
 			case old:
-			case err != nil:
+			case err != nil && !p.now.good(p.clock.now(), handle):
 				return nil, err
 			case !p.now.good(p.clock.now(), handle):
 				return nil, &live.TokenError{Code: CodeProtocol, Detail: "the issuer's new token is already too old to use: check its lifetimes"}
@@ -161,6 +162,7 @@ func (p *purse) ask(ctx context.Context, need live.Need) {
 func (p *purse) take(f fetched) error {
 	p.fetch = nil
 	if f.err != nil {
+		p.correct(f.err)
 		return f.err
 	}
 	if p.now != nil && !p.now.token.Lease.Equal(f.token.Lease) {
@@ -170,6 +172,19 @@ func (p *purse) take(f fetched) error {
 	p.now.handle = p.holds
 	p.news(p.now)
 	return nil
+}
+
+// correct takes the issuer's word that it is too early for the next token: our
+// clock went ahead of the issuer's, and the present one is good for longer.
+func (p *purse) correct(err error) {
+	refused, ok := errors.AsType[*live.TokenError](err)
+	if !ok || refused.Code != "too_early" || p.now == nil {
+		return
+	}
+	if ahead := p.clock.now().Add(refused.RetryAfter).Sub(p.now.renewFrom); ahead > 0 {
+		p.now.renewFrom = p.now.renewFrom.Add(ahead)
+		p.now.expires = p.now.expires.Add(ahead)
+	}
 }
 
 // renew asks for the next token if its time has come, and says when to look

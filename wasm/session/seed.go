@@ -10,13 +10,9 @@ func (l *line) seedable() bool {
 }
 
 // seed tells a new session what was said in the one that was lost, but what is
-// sent again anyway, of which the given number of lines was typed. A service that
-// refused to be told things again is told nothing.
+// sent again anyway, of which the given number of lines was typed.
 func (l *line) seed(unanswered int) Restored {
-	var lines []live.Line
-	if l.refused == 0 {
-		lines = l.truths.transcript.history(unanswered)
-	}
+	lines := l.truths.transcript.history(unanswered)
 	var body live.Payload
 	switch {
 	case l.seeded: // and waits for it, even if there is none

@@ -65,9 +65,10 @@ type Config struct {
 	// Wall is the wall clock, without a monotonic reading. Nil is package time's.
 	Wall func() time.Time
 
-	// Frozen is how late a timer must be for the machine to have slept, or the
-	// page to have been frozen, so that the line may be dead. Those of a hidden
-	// page are late by up to a minute. Default 30 s.
+	// Frozen is for how long a session must not have run for the machine to have
+	// slept, or the page to have been frozen, so that the line may be dead. It runs
+	// every 5 s, but in a hidden page, whose timers are late by up to a minute.
+	// Default 30 s.
 	Frozen       time.Duration
 	TokenTimeout time.Duration // for one answer of the issuer; default 15 s
 	DialTimeout  time.Duration // until a socket is open; default 10 s

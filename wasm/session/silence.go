@@ -55,6 +55,7 @@ func (s *silence) received(m live.Message, manual bool, now time.Time) {
 	begins := m.Content || len(m.Calls) > 0
 	if begins && !s.running {
 		s.running, s.sound = true, 0
+		s.interrupted = false // that came late, for the turn before
 	}
 	if begins || m.Waits || m.TurnComplete {
 		s.asked = time.Time{}

@@ -35,6 +35,7 @@ func TestTheModelOwesAnAnswer(t *testing.T) {
 		"an answer to speech that is interrupted": {"* say stop over 60", ""},
 		"a question into an answer":               {"A say A 20 over 60", "stalled after 8s at 28s"},
 		"a question that interrupts":              {"A say 3 A stop over 3 say over 60", ""},
+		"a turn that was interrupted when over":   {"A say over stop 5 A say * over 60", ""},
 		"a call that is not answered":             {"A call 60", ""},
 		"a call that is answered":                 {"A call 10 @ 3 say over 60", ""},
 		"nothing after the answer to a call":      {"A call 10 @ 60", "stalled after 8s at 18s"},
