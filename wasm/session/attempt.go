@@ -96,6 +96,7 @@ type line struct {
 	goAway     *deadline
 	doubt      *deadline // set once the line may be dead
 	beat       time.Time // when this goroutine ran last
+	heard      time.Time // when a message came last
 	backlog    backlog
 	fetched    int       // tokens, for the next connection
 	seeded     bool      // the setup announced a history
@@ -225,7 +226,11 @@ func (l *line) pump(ctx context.Context) end {
 		wake = earliest(wake, l.purse.renew(ctx, l.handle, now))
 		wake = earliest(wake, l.flush(now))
 		wake = earliest(wake, l.speechEnd)
-		wake = earliest(wake, l.truths.watch(l.ledger.owes(), now))
+		stalls, again := l.truths.watch(l.ledger.owes(), now)
+		if wake = earliest(wake, again); stalls && now.Sub(l.heard) >= patience {
+			l.suspect(now)
+			continue
+		}
 		timer.Reset(earliest(wake, now.Add(heartbeat)).Sub(now))
 		select {
 		case m := <-l.messages:
@@ -368,7 +373,8 @@ func (l *line) flush(now time.Time) (again time.Time) {
 
 // receive takes in one server message.
 func (l *line) receive(m live.Message) {
-	l.believe(l.clock.now())
+	l.heard = l.clock.now()
+	l.believe(l.heard)
 	if m.SetupComplete && l.liveAt.IsZero() {
 		l.live()
 	}

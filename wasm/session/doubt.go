@@ -18,8 +18,8 @@ const (
 
 // suspect has the connection changed, since the line may be dead. A browser
 // cannot ask the other side, and on a dead line it tells us after a minute or
-// never. That the service is silent, or slow to answer a ping, means nothing
-// (observed: pongs come up to 30 s late).
+// never. That the service is silent while it owes nothing, or slow to answer a
+// ping, means nothing (observed: pongs come up to 30 s late).
 func (l *line) suspect(now time.Time) {
 	if l.doubt == nil {
 		l.doubt = &deadline{CauseDoubt, now, now.Add(doubtful)}

@@ -105,6 +105,21 @@ func TestStories(t *testing.T) {
 			st.session.Doubt()
 			st.goLive("h1")
 		}},
+		{"a question that nothing follows makes the line doubtful", func(st *story) {
+			p := st.begin()
+			p.dead = true
+			st.say("A")
+			p = st.goLive("h1")
+			time.Sleep(time.Minute) // nor on the next, which is not doubted for it
+			st.turn(p, "h2")
+		}},
+		{"a question that something follows does not", func(st *story) {
+			p := st.begin()
+			st.say("A")
+			time.Sleep(5 * time.Second)
+			p.messages <- live.Message{Handle: live.NewSecret("h2")}
+			time.Sleep(time.Minute)
+		}},
 		{"a line in doubt that proves alive cuts no turn short", func(st *story) {
 			p := st.begin()
 			p.messages <- live.Message{Content: true}

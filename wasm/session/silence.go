@@ -86,20 +86,20 @@ func (s *silence) received(m live.Message, manual bool, now time.Time) {
 
 // watch tells if the model has been silent for too long, and says when to look
 // again. It has time while a function call waits for its answer.
-func (s *silence) watch(owed bool, now time.Time) (again time.Time) {
+func (s *silence) watch(owed bool, now time.Time) (stalls bool, again time.Time) {
 	since := s.asked
 	if since.IsZero() && !s.running && s.sound >= minSpeech {
 		since = s.heard
 	}
 	if since.IsZero() || owed || !s.told.IsZero() {
-		return time.Time{}
+		return false, time.Time{}
 	}
 	if due := since.Add(patience); now.Before(due) {
-		return due
+		return false, due
 	}
 	s.told = since
 	s.tell(Stalled{For: now.Sub(since)})
-	return time.Time{}
+	return true, time.Time{}
 }
 
 // cut takes the end of a connection. What it left unanswered is sent again, so

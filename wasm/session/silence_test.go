@@ -82,7 +82,7 @@ func listen(script string) string {
 	}}
 	pass := func(d time.Duration) {
 		for end := now.Add(d); ; {
-			again := s.watch(owed, now)
+			_, again := s.watch(owed, now)
 			if again.IsZero() || again.After(end) {
 				now = end
 				return

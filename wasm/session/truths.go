@@ -48,14 +48,15 @@ func (t *truths) received(m live.Message, limits live.Limits, now time.Time) {
 	}
 }
 
-// watch tells what only time tells, and says when to look again. owed: the model
-// waits for the answer to a call.
-func (t *truths) watch(owed bool, now time.Time) (again time.Time) {
+// watch tells what only time tells, that the model stalls among it, and says when
+// to look again. owed: the model waits for the answer to a call.
+func (t *truths) watch(owed bool, now time.Time) (stalls bool, again time.Time) {
 	left, due, again := t.limit.watch(now)
 	if due {
 		t.tell(SessionCap{Left: left, Pictures: t.limit.pictures})
 	}
-	return earliest(again, t.silence.watch(owed, now))
+	stalls, next := t.silence.watch(owed, now)
+	return stalls, earliest(again, next)
 }
 
 // cut takes the end of a connection that was dialled.
