@@ -300,6 +300,31 @@ func TestADayOfRotationsLosesNothing(t *testing.T) {
 	})
 }
 
+// Tokens that hardly outlive two connections: each is renewed ahead, and no
+// rotation waits for one.
+func TestShortTokensAreRenewedAhead(t *testing.T) {
+	emu := &emulator.Server{ConnectionLifetime: 40 * time.Second, GoAwayLead: 10 * time.Second}
+	conversation{emulator: emu, life: 90 * time.Second}.hold(t, func(k *talk) {
+		k.say("my name is Ada")
+		for range 20 {
+			time.Sleep(25 * time.Second)
+			if words := k.say("what is my name?"); !strings.Contains(words, "Ada") {
+				t.Errorf("the model says %q", words)
+			}
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		for _, r := range k.resumed {
+			if r.Cause != session.CauseGoAway && r.Cause != session.CauseRenew {
+				t.Errorf("resumed %+v: not in time", r)
+			}
+		}
+		if len(k.resumed) < 15 || k.minted < 7 || k.minted > 10 || len(k.down) > 0 {
+			t.Errorf("%d rotations, %d tokens, %d waits", len(k.resumed), k.minted, len(k.down))
+		}
+	})
+}
+
 // An hour with a service that misbehaves all the time: mints fail, lines go
 // silent, connections are cut every few minutes. The conversation goes on. What
 // was asked into a cut may stay unanswered, so not every question is counted.

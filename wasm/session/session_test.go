@@ -846,6 +846,43 @@ func TestNoSecretLeavesInAnError(t *testing.T) {
 	}
 }
 
+// The service was seen to end an interrupted turn in any order.
+func TestATurnMayEndInAnyOrder(t *testing.T) {
+	ends := map[string]live.Message{
+		"interrupted":        {Interrupted: true},
+		"generationComplete": {GenerationComplete: true},
+		"turnComplete":       {TurnComplete: true},
+	}
+	for _, order := range []string{
+		"interrupted generationComplete turnComplete", "interrupted turnComplete generationComplete",
+		"generationComplete interrupted turnComplete", "generationComplete turnComplete interrupted",
+		"turnComplete interrupted generationComplete", "turnComplete generationComplete interrupted",
+	} {
+		t.Run(order, func(t *testing.T) {
+			st := tell(t, func(st *story) {
+				p := st.begin()
+				st.say("A")
+				p.messages <- live.Message{Content: true, Said: "so"}
+				for _, end := range strings.Fields(order) {
+					time.Sleep(100 * time.Millisecond)
+					p.messages <- ends[end]
+				}
+				p.messages <- live.Message{Handle: live.NewSecret("h2")}
+				time.Sleep(20 * time.Second)
+				asked := time.Now()
+				p.messages <- live.Message{GoAway: true, TimeLeft: 50 * time.Second}
+				p = st.goLive("h2")
+				if waited := time.Since(asked); waited > pause || len(p.inputs) > 0 {
+					t.Errorf("the connection is changed after %v, and %d messages are sent again", waited, len(p.inputs))
+				}
+			})
+			if got, want := strings.Join(st.truths, ", "), "model 1 so"; !strings.HasPrefix(got, "0s "+want) || strings.Contains(got, "stalled") || strings.Count(got, "model 1") != 2 {
+				t.Errorf("told: %s", got)
+			}
+		})
+	}
+}
+
 // A page may be shown and hidden, and a network come and go, as often as they
 // like.
 func TestWakingUpDoesNotBuyMoreSockets(t *testing.T) {
