@@ -144,7 +144,8 @@ func input(n node) (live.Input, error) {
 				in.Asks = true
 			case "audio":
 				in.Stream = true
-				in.Audio, in.Quiet = sound(value.get(key))
+				in.Audio, in.Level = sound(value.get(key))
+				in.Quiet = in.Level == 0
 			case "video":
 				in.Stream = true
 			case "audioStreamEnd":
@@ -161,13 +162,12 @@ func input(n node) (live.Input, error) {
 	return in, nil
 }
 
-// hush is the level, in the units of a sample, below which nobody can be heard:
-// 50 dB below full scale.
-const hush = 104
+// fullScale is the level of sound that cannot be read: somebody may be heard in it.
+const fullScale = 1 << 15
 
 // sound tells how long a blob of 16-bit mono PCM plays, at least 1 ms, so that it
-// is never taken for another kind of input, and whether nobody can be heard in it.
-func sound(blob node) (length time.Duration, quiet bool) {
+// is never taken for another kind of input, and its level.
+func sound(blob node) (length time.Duration, loud float64) {
 	rate := 16000
 	if _, after, ok := strings.Cut(blob.get("mimeType").text(), "rate="); ok {
 		if r, err := strconv.Atoi(after); err == nil && r > 0 {
@@ -176,11 +176,12 @@ func sound(blob node) (length time.Duration, quiet bool) {
 	}
 	text := blob.get("data").text()
 	samples := len(text) * 3 / 4 / 2
+	loud = fullScale
 	if pcm, err := base64.StdEncoding.DecodeString(text); err == nil {
 		samples = len(pcm) / 2
-		quiet = level(pcm) < hush
+		loud = level(pcm)
 	}
-	return max(time.Millisecond, time.Duration(samples)*time.Second/time.Duration(rate)), quiet
+	return max(time.Millisecond, time.Duration(samples)*time.Second/time.Duration(rate)), loud
 }
 
 // level is the root mean square of samples around their mean: what does not

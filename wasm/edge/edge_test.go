@@ -285,9 +285,9 @@ func readClient(t *testing.T, wire string) string {
 		words = append(words, "asks")
 	}
 	if in.Audio > 0 {
-		word := "sound of "
+		word := fmt.Sprintf("sound of level %.0f for ", in.Level)
 		if in.Quiet {
-			word = "silence of "
+			word = "silence for "
 		}
 		words = append(words, word+in.Audio.String())
 	}

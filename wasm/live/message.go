@@ -86,7 +86,10 @@ type Input struct {
 	Audio time.Duration
 	// StreamEnd is set for audioStreamEnd, which says nothing by itself.
 	StreamEnd bool
-	// Quiet is set for sound in which nobody can be heard.
+	// Level is the root mean square of the samples of sound, of which full scale
+	// has 32768; 0: unknown.
+	Level float64
+	// Quiet is set for sound in which nobody can be heard, whatever its level.
 	Quiet bool
 	// Answers are the responses to function calls in this message.
 	Answers []Answer

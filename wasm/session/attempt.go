@@ -350,6 +350,9 @@ func (l *line) flush(now time.Time) (again time.Time) {
 			l.ledger.answer(it.input, it.settle, l.cfg.Editor)
 			continue
 		}
+		if it.input.Level > 0 {
+			it.input.Quiet = l.hearing.quiet(it.input.Level, it.input.Audio)
+		}
 		err := l.conn.Send(it.input)
 		if errors.Is(err, live.ErrNotOpen) {
 			l.outbox.giveBack(it) // the socket's end is on its way to l.over

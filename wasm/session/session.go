@@ -127,6 +127,7 @@ type Session struct {
 	purse     purse
 	ledger    ledger
 	truths    *truths
+	hearing   hearing
 	handle    live.Secret   // of the newest resumable update
 	cause     Cause         // of the attempt under way
 	resuming  trouble       // resumes that failed

@@ -85,7 +85,8 @@ func (s *silence) received(m live.Message, manual bool, now time.Time) {
 }
 
 // watch tells if the model has been silent for too long, and says when to look
-// again. It has time while a function call waits for its answer.
+// again. It has time while a function call waits for its answer. stalls: it was
+// asked; sound may have been no speech.
 func (s *silence) watch(owed bool, now time.Time) (stalls bool, again time.Time) {
 	since := s.asked
 	if since.IsZero() && !s.running && s.sound >= minSpeech {
@@ -99,7 +100,7 @@ func (s *silence) watch(owed bool, now time.Time) (stalls bool, again time.Time)
 	}
 	s.told = since
 	s.tell(Stalled{For: now.Sub(since)})
-	return true, time.Time{}
+	return !s.asked.IsZero(), time.Time{}
 }
 
 // cut takes the end of a connection. What it left unanswered is sent again, so

@@ -48,8 +48,8 @@ func (t *truths) received(m live.Message, limits live.Limits, now time.Time) {
 	}
 }
 
-// watch tells what only time tells, that the model stalls among it, and says when
-// to look again. owed: the model waits for the answer to a call.
+// watch tells what only time tells, and says when to look again. owed: the model
+// waits for the answer to a call. stalls: it was asked, and is silent.
 func (t *truths) watch(owed bool, now time.Time) (stalls bool, again time.Time) {
 	left, due, again := t.limit.watch(now)
 	if due {
