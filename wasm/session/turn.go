@@ -59,7 +59,10 @@ func (t *turn) sent(in live.Input, now time.Time) {
 func (t *turn) received(m live.Message, now time.Time) (over finishedTurn, ok bool) {
 	if (m.Content || len(m.Calls) > 0 || m.TurnComplete) && !t.running {
 		t.number++
-		t.running, t.began, t.interrupted = true, now, false
+		t.running, t.began = true, now
+		// Nobody interrupted what now begins to speak. One that ends without a word
+		// may have been interrupted before it.
+		t.interrupted = t.interrupted && m.TurnComplete
 	}
 	if m.Content || len(m.Calls) > 0 {
 		t.covered = false
@@ -67,7 +70,7 @@ func (t *turn) received(m live.Message, now time.Time) (over finishedTurn, ok bo
 	t.interrupted = t.interrupted || m.Interrupted
 	if m.TurnComplete {
 		over, ok = finishedTurn{t.number, t.began, t.interrupted}, true
-		t.asked, t.next, t.running = t.next, false, false
+		t.asked, t.next, t.running, t.interrupted = t.next, false, false, false
 	}
 	if !m.Handle.IsZero() && !t.asked && !t.running {
 		t.covered = true
