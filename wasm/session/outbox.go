@@ -159,8 +159,8 @@ func (o *outbox) forget(it *item) {
 
 // answered takes the end of a turn as evidence of what the service has taken in.
 //
-// A turn that ran to its end has taken in all sound from before it, and what was
-// typed so early that it had arrived when the turn began. One that was
+// A turn that ran to its end has taken in what had surely arrived when it began,
+// and all sound that may have caused it: not that which came after a question. One that was
 // interrupted tells less: what interrupted it may have been on its way when it
 // began. In both cases the turn answers the oldest question, unless it may as
 // well answer something spoken.
@@ -177,7 +177,7 @@ func (o *outbox) answered(t finishedTurn) {
 		}
 		sound := it.input.Audio > 0
 		first := !asked && !spoken && !sound
-		it.answered = arrived(it, t) || first || sound && !t.interrupted
+		it.answered = arrived(it, t) || first || sound && !asked && !t.interrupted
 		asked = asked || it.input.Asks
 		spoken = spoken || sound && !it.input.Quiet
 	}

@@ -43,6 +43,7 @@ func TestTheOutboxSendsAgainWhatNoHandleHolds(t *testing.T) {
 		"two questions, a turn each":                 {"A! B! turn stop over turn over h cut", "", replay{}},
 		"sound from before a turn":                   {"* * turn over h cut", "", replay{}},
 		"sound just before a turn that ended":        {"*! *! turn over h cut", "", replay{}},
+		"sound after the question of a turn":         {"A! *! turn over h cut", "*", replay{messages: 1, doubtful: 1}},
 		"sound just before a turn it interrupts":     {"A *! turn stop over h cut", "*", replay{messages: 1, doubtful: 1}},
 		"the question may be older than what speaks": {"*! A! turn stop over h cut", "* A", replay{messages: 2, doubtful: 2}},
 		"silence in front is not sent again":         {". . * . cut", "* .", replay{messages: 2}},
