@@ -140,8 +140,10 @@ func input(n node) (live.Input, error) {
 			case "text":
 				in.Asks = true
 				in.Lines = []live.Line{{Text: value.get(key).text()}}
+			case "activityStart":
+				in.ActivityStart = true
 			case "activityEnd":
-				in.Asks = true
+				in.Asks, in.ActivityEnd = true, true
 			case "audio":
 				in.Stream = true
 				in.Audio, in.Level = sound(value.get(key))

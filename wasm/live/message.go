@@ -84,6 +84,8 @@ type Input struct {
 	// Audio is the length of the sound in this message, 0 for any other input.
 	// Only such input may be evicted when a queue is full.
 	Audio time.Duration
+	// ActivityStart and ActivityEnd are set for the marks around speech.
+	ActivityStart, ActivityEnd bool
 	// StreamEnd is set for audioStreamEnd, which says nothing by itself.
 	StreamEnd bool
 	// Level is the root mean square of the samples of sound, of which full scale

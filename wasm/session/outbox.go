@@ -167,12 +167,13 @@ func (o *outbox) forget(it *item) {
 func (o *outbox) answered(t finishedTurn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	before, within := o.before(t)
 	spoken, asked := o.faded != nil && !o.faded.answered, false
 	if spoken {
-		o.faded.answered = o.faded.turn < t.number && (!t.interrupted || arrived(o.faded, t))
+		o.faded.answered = !within && o.faded.turn < t.number && (!t.interrupted || arrived(o.faded, t))
 	}
-	for _, it := range o.items[:o.next] {
-		if it.answered || it.turn >= t.number {
+	for _, it := range o.items[:before] {
+		if it.answered {
 			continue
 		}
 		sound := it.input.Audio > 0
@@ -181,6 +182,24 @@ func (o *outbox) answered(t finishedTurn) {
 		asked = asked || it.input.Asks
 		spoken = spoken || sound && !it.input.Quiet
 	}
+}
+
+// before counts the items that the turn may have taken in: those sent before it
+// began, without an activity that went on then (within). It needs mu.
+func (o *outbox) before(t finishedTurn) (n int, within bool) {
+	start := 0
+	for ; n < o.next && o.items[n].turn < t.number; n++ {
+		switch in := o.items[n].input; {
+		case in.ActivityStart:
+			start, within = n, true
+		case in.ActivityEnd:
+			within = false
+		}
+	}
+	if within {
+		return start, true
+	}
+	return n, false
 }
 
 // arrived reports whether it was surely there when the turn began.

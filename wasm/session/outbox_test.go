@@ -44,6 +44,8 @@ func TestTheOutboxSendsAgainWhatNoHandleHolds(t *testing.T) {
 		"sound from before a turn":                   {"* * turn over h cut", "", replay{}},
 		"sound just before a turn that ended":        {"*! *! turn over h cut", "", replay{}},
 		"sound after the question of a turn":         {"A! *! turn over h cut", "*", replay{messages: 1, doubtful: 1}},
+		"a turn in an activity":                      {"[ * A turn over h * ] cut", "[ * A * ]", replay{messages: 5, doubtful: 3}},
+		"a turn after one":                           {"[ * ] turn over h cut", "", replay{}},
 		"sound just before a turn it interrupts":     {"A *! turn stop over h cut", "*", replay{messages: 1, doubtful: 1}},
 		"the question may be older than what speaks": {"*! A! turn stop over h cut", "* A", replay{messages: 2, doubtful: 2}},
 		"silence in front is not sent again":         {". . * . cut", "* .", replay{messages: 2}},
@@ -131,6 +133,10 @@ func play(t *testing.T, o *outbox, script string) (sent string, again replay) {
 				in.StreamEnd = true
 			case c == '@':
 				in.Answers = []live.Answer{{ID: "call"}}
+			case c == '[':
+				in.ActivityStart = true
+			case c == ']':
+				in.Asks, in.ActivityEnd = true, true
 			case c < 'a':
 				in.Asks = true
 			}
