@@ -108,7 +108,7 @@ func (p *purse) get(ctx, waiting context.Context, handle live.Secret) (*grant, e
 			case old:
 			case err != nil && !p.now.good(p.clock.now(), handle):
 				return nil, err
-			case !p.now.good(p.clock.now(), handle):
+			case !p.now.good(p.asked, handle): // not for having been long on its way: the machine may have slept
 				return nil, &live.TokenError{Code: CodeProtocol, Detail: "the issuer's new token is already too old to use: check its lifetimes"}
 			}
 		case <-waiting.Done():

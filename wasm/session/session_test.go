@@ -1065,3 +1065,27 @@ func TestARotationWaitsForAPauseInSpeech(t *testing.T) {
 		}
 	})
 }
+
+func TestATokenThatGrewOldWhileTheMachineSleptIsAskedForAgain(t *testing.T) {
+	st := tell(t, func(st *story) {
+		st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
+			if n == 2 {
+				st.slept.Add(int64(2 * time.Minute)) // it starts a session for a minute
+			}
+			return token(n), nil
+		}
+		st.run(context.Background())
+		st.goLive("").finish(live.CloseAbnormal, "") // before any handle: a new session
+		synctest.Wait()
+		select {
+		case <-st.done:
+			t.Error("the session has ended")
+			st.done <- nil
+		default:
+			st.goLive("")
+		}
+	})
+	if st.minted != 3 || st.dialled != 2 {
+		t.Errorf("%d tokens, %d sockets: %q", st.minted, st.dialled, st.log)
+	}
+}
