@@ -160,46 +160,53 @@ func (o *outbox) forget(it *item) {
 // answered takes the end of a turn as evidence of what the service has taken in.
 //
 // A turn that ran to its end has taken in what had surely arrived when it began,
-// and all sound that may have caused it: not that which came after a question. One that was
-// interrupted tells less: what interrupted it may have been on its way when it
-// began. In both cases the turn answers the oldest question, unless it may as
-// well answer something spoken.
+// and all sound that may have caused it: not that which came after a question. One
+// that was interrupted tells less: what interrupted it may have been on its way
+// when it began. In both cases the turn answers the oldest question, unless it may
+// as well answer something spoken. What stands between the application's marks is
+// one question, and none before its end.
 func (o *outbox) answered(t finishedTurn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	before, within := o.before(t)
-	spoken, asked := o.faded != nil && !o.faded.answered, false
-	if spoken {
-		o.faded.answered = !within && o.faded.turn < t.number && (!t.interrupted || arrived(o.faded, t))
-	}
-	for _, it := range o.items[:before] {
-		if it.answered {
+	faded := o.faded != nil && !o.faded.answered
+	spoken, asked, speaking := faded, false, false
+	for rest := o.items[:o.next]; len(rest) > 0; {
+		one := rest[:unit(rest)]
+		begin, end := one[0], one[len(one)-1]
+		rest = rest[len(one):]
+		if end.turn >= t.number || begin.input.ActivityStart && !end.input.ActivityEnd {
+			speaking = begin.turn < t.number && begin.input.ActivityStart
+			break
+		}
+		if end.answered {
 			continue
 		}
-		sound := it.input.Audio > 0
-		first := !asked && !spoken && !sound
-		it.answered = arrived(it, t) || first || sound && !asked && !t.interrupted
-		asked = asked || it.input.Asks
-		spoken = spoken || sound && !it.input.Quiet
+		sound := begin.input.Audio > 0
+		inner := slices.ContainsFunc(one[:len(one)-1], func(it *item) bool { return it.input.Asks }) // which its end may have interrupted
+		first := !asked && !spoken && !sound && !(inner && t.interrupted)
+		answered := arrived(end, t) || first || sound && !asked && !t.interrupted
+		for _, it := range one {
+			it.answered = answered
+		}
+		asked = asked || inner || end.input.Asks
+		spoken = spoken || sound && !begin.input.Quiet
+	}
+	if faded && !speaking {
+		o.faded.answered = o.faded.turn < t.number && (!t.interrupted || arrived(o.faded, t))
 	}
 }
 
-// before counts the items that the turn may have taken in: those sent before it
-// began, without an activity that went on then (within). It needs mu.
-func (o *outbox) before(t finishedTurn) (n int, within bool) {
-	start := 0
-	for ; n < o.next && o.items[n].turn < t.number; n++ {
-		switch in := o.items[n].input; {
-		case in.ActivityStart:
-			start, within = n, true
-		case in.ActivityEnd:
-			within = false
-		}
+// unit counts the first of the items that are taken in together: all between the
+// application's marks, or one.
+func unit(items []*item) int {
+	if !items[0].input.ActivityStart {
+		return 1
 	}
-	if within {
-		return start, true
+	end := slices.IndexFunc(items, func(it *item) bool { return it.input.ActivityEnd })
+	if end < 0 {
+		return len(items)
 	}
-	return n, false
+	return end + 1
 }
 
 // arrived reports whether it was surely there when the turn began.
