@@ -338,7 +338,8 @@ func (l *line) flush(now time.Time) (again time.Time) {
 				l.turn.sent(in, now)
 				l.truths.sent(in, true, l.grant.token.Limits, now)
 			}
-			l.ledger.went(c, err, l.turn.number, now)
+			l.turn.result(awake())
+			l.ledger.went(c, err, l.turn.number, awake())
 			continue
 		}
 		it, ok := l.outbox.take()
@@ -368,7 +369,7 @@ func (l *line) flush(now time.Time) (again time.Time) {
 		if err != nil || !it.input.Replayable() {
 			l.outbox.forget(it)
 		} else {
-			l.outbox.took(it, l.turn.number, now)
+			l.outbox.took(it, l.turn.number, l.turn.owed(awake()), awake())
 		}
 		it.settled(err)
 	}
@@ -381,13 +382,13 @@ func (l *line) receive(m live.Message) {
 	if m.SetupComplete && l.liveAt.IsZero() {
 		l.live()
 	}
-	if over, ok := l.turn.received(m, l.clock.now()); ok {
+	if over, ok := l.turn.received(m, awake()); ok {
 		l.replayed, l.refused = false, 0
 		l.outbox.answered(over)
 		l.ledger.turnOver(over)
 	}
 	if m.Content {
-		l.ledger.talks(l.turn.number, l.clock.now())
+		l.ledger.talks(l.turn.number, awake())
 	}
 	if repeated := l.ledger.called(m.Calls); len(repeated) > 0 {
 		m.Body = l.cfg.Editor.WithoutCalls(m.Body, repeated)

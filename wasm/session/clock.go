@@ -35,3 +35,7 @@ func (c *clock) now() time.Time {
 
 // wallTime is package time's, without its monotonic reading.
 func wallTime() time.Time { return time.Now().Round(0) }
+
+// awake tells the time by which it is judged what may be on its way: it stands
+// still while a machine sleeps, as messages do.
+func awake() time.Time { return time.Now() }

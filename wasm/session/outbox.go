@@ -46,6 +46,7 @@ type item struct {
 	// The rest describes the last time that a socket took it.
 	sent     time.Time
 	turn     int  // turns that had begun by then
+	owed     bool // the turn that begins next may not answer it, but tell what a function returned
 	answered bool // a turn that began later is over, so that a handle given from now on contains it
 	doubtful bool // a handle was given since, which may contain it
 	again    bool // it was sent on an earlier connection, too
@@ -127,11 +128,12 @@ func (o *outbox) take() (*item, bool) {
 	return it, true
 }
 
-// took follows the item that was taken, when so many turns have begun.
-func (o *outbox) took(it *item, turns int, now time.Time) {
+// took follows the item that was taken, when so many turns have begun. owed: the
+// model may yet tell what a function returned.
+func (o *outbox) took(it *item, turns int, owed bool, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	it.sent, it.turn, it.answered, it.doubtful = now, turns, false, false
+	it.sent, it.turn, it.owed, it.answered, it.doubtful = now, turns, owed, false, false
 }
 
 // giveBack makes it, the last that was taken, the next again. It may have given
@@ -163,8 +165,8 @@ func (o *outbox) forget(it *item) {
 // and all sound that may have caused it: not that which came after a question. One
 // that was interrupted tells less: what interrupted it may have been on its way
 // when it began. In both cases the turn answers the oldest question, unless it may
-// as well answer something spoken. What stands between the application's marks is
-// one question, and none before its end.
+// as well answer something spoken, or tell what a function returned. What stands
+// between the application's marks is one question, and none before its end.
 func (o *outbox) answered(t finishedTurn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -183,7 +185,7 @@ func (o *outbox) answered(t finishedTurn) {
 		}
 		sound := begin.input.Audio > 0
 		inner := slices.ContainsFunc(one[:len(one)-1], func(it *item) bool { return it.input.Asks }) // which its end may have interrupted
-		first := !asked && !spoken && !sound && !(inner && t.interrupted)
+		first := !asked && !spoken && !sound && !end.owed && !(inner && t.interrupted)
 		answered := arrived(end, t) || first || sound && !asked && !t.interrupted
 		for _, it := range one {
 			it.answered = answered

@@ -58,6 +58,9 @@ func TestTheOutboxSendsAgainWhatNoHandleHolds(t *testing.T) {
 		"a handle does not make silence doubtful":     {". h cut", "", replay{}},
 		"pictures are out of date":                    {"# a cut", "a", replay{messages: 1}},
 		"the answer to a call is not sent again":      {"@ a cut", "a", replay{messages: 1}},
+		"the turn may tell a function's result":       {"A turn @! over B! turn over h cut", "B", replay{messages: 1, doubtful: 1}},
+		"but it does not take it long":                {"A turn @ over . B! turn over h cut", "", replay{}},
+		"nor does it twice":                           {"A turn @! over turn B! stop over turn over h cut", "", replay{}},
 		"a new session knows nothing":                 {"A cut B new", "A B", replay{messages: 2}},
 		"but what was answered is history":            {"A turn over B new", "B", replay{messages: 1}},
 		"what was sent again is sent a third time":    {"A cut cut", "A", replay{messages: 1}},
@@ -99,8 +102,11 @@ func play(t *testing.T, o *outbox, script string) (sent string, again replay) {
 			if !ok {
 				return
 			}
-			o.took(it, flow.number, now)
+			o.took(it, flow.number, flow.owed(now), now)
 			words = append(words, it.input.Body.(string))
+			if len(it.input.Answers) > 0 {
+				flow.result(now)
+			}
 			if !it.input.Replayable() {
 				o.forget(it)
 			}
@@ -194,12 +200,12 @@ func TestAnOutboxRefusesMoreThanItHolds(t *testing.T) {
 	}
 	for range maxKept { // which nobody takes in
 		it, _ := o.take()
-		if o.took(it, 0, time.Now()); refused() {
+		if o.took(it, 0, false, time.Now()); refused() {
 			t.Fatal("what a socket took counts as waiting")
 		}
 	}
 	it, _ = o.take()
-	o.took(it, 0, time.Now())
+	o.took(it, 0, false, time.Now())
 	if !refused() {
 		t.Error("it keeps more than it can")
 	}
@@ -248,7 +254,7 @@ func TestSoundGivesWayWhileItIsSentAgain(t *testing.T) {
 	for range 500 {
 		push()
 		it, _ := o.take()
-		o.took(it, 0, time.Now())
+		o.took(it, 0, false, time.Now())
 		it.settled(nil)
 	}
 	o.rewind(false)

@@ -1089,3 +1089,21 @@ func TestATokenThatGrewOldWhileTheMachineSleptIsAskedForAgain(t *testing.T) {
 		t.Errorf("%d tokens, %d sockets: %q", st.minted, st.dialled, st.log)
 	}
 }
+
+func TestAMessageTakesLongerWhenTheMachineSleeps(t *testing.T) {
+	tell(t, func(st *story) {
+		p := st.begin()
+		st.say("A")
+		st.say("B") // is on its way when the turn begins that it interrupts
+		st.slept.Add(int64(2 * time.Minute))
+		p.messages <- live.Message{Content: true}
+		p.messages <- live.Message{Interrupted: true}
+		p.messages <- live.Message{TurnComplete: true, Handle: live.NewSecret("h2")}
+		synctest.Wait()
+		p.finish(live.CloseAbnormal, "")
+		p = st.goLive("h2")
+		if n := len(p.inputs); n != 1 || (<-p.inputs).Body != "B" {
+			t.Errorf("%d messages are sent again, want B", n)
+		}
+	})
+}

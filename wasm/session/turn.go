@@ -20,7 +20,13 @@ type turn struct {
 	number      int       // of the turn that began last
 	running     bool      // it is not over
 	began       time.Time // as we saw it
+	ended       time.Time
 	interrupted bool
+
+	results struct { // of functions
+		at time.Time // when the last was sent; zero: none
+		in int       // the turn that had begun last then
+	}
 }
 
 // finishedTurn is a turn that is over.
@@ -37,6 +43,22 @@ func (t *turn) quiet() time.Time {
 		return time.Time{}
 	}
 	return t.loud.Add(pause)
+}
+
+// resultSoon is how long after a function's result, and after the turn in which it
+// came, the model may begin to speak of it.
+const resultSoon = 2 * time.Second
+
+// result follows the result of a function that was sent.
+func (t *turn) result(now time.Time) { t.results.at, t.results.in = now, t.number }
+
+// owed reports whether the turn that begins next may tell such a result, whatever
+// is asked now.
+func (t *turn) owed(now time.Time) bool {
+	if t.results.at.IsZero() || t.results.in < t.number {
+		return false
+	}
+	return t.running || now.Sub(later(t.results.at, t.ended)) < resultSoon
 }
 
 // sent follows input that a socket took.
@@ -70,7 +92,7 @@ func (t *turn) received(m live.Message, now time.Time) (over finishedTurn, ok bo
 	t.interrupted = t.interrupted || m.Interrupted
 	if m.TurnComplete {
 		over, ok = finishedTurn{t.number, t.began, t.interrupted}, true
-		t.asked, t.next, t.running, t.interrupted = t.next, false, false, false
+		t.asked, t.next, t.running, t.interrupted, t.ended = t.next, false, false, false, now
 	}
 	if !m.Handle.IsZero() && !t.asked && !t.running {
 		t.covered = true
