@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -54,10 +55,26 @@ func (l *pipeListener) DialContext(ctx context.Context, _, _ string) (net.Conn, 
 	}
 }
 
+// listen serves handler in a bubble, to that client alone, until stop is called.
+func listen(handler http.Handler, lag func(net.Conn) net.Conn) (client *http.Client, stop func()) {
+	if lag == nil {
+		lag = func(conn net.Conn) net.Conn { return conn }
+	}
+	l := &pipeListener{lag: lag, conns: make(chan net.Conn), done: make(chan struct{})}
+	server := &http.Server{Handler: handler}
+	go func() { _ = server.Serve(l) }()
+	transport := &http.Transport{DialContext: l.DialContext, DisableKeepAlives: true}
+	return &http.Client{Transport: transport}, func() {
+		_ = server.Close()
+		transport.CloseIdleConnections()
+	}
+}
+
 // talk is a conversation with the emulator in a bubble.
 type talk struct {
 	t       *testing.T
 	client  *http.Client
+	service *emulator.Server
 	session *session.Session
 	life    time.Duration // of its tokens
 	seed    string
@@ -80,6 +97,11 @@ type conversation struct {
 	life     time.Duration           // of tokens; zero is usual
 	seed     string                  // see live.Capabilities
 	lag      func(net.Conn) net.Conn // what lies between; nil: nothing
+	setup    map[string]any          // nil: transcripts are asked for
+	front    func(http.Handler) http.Handler
+	source   func(*talk) session.TokenSource // nil: the talk's own mint
+	hears    func(session.Event)             // beside the talk
+	ends     string                          // the code it ends with by itself; "": it does not
 }
 
 // hold runs play with a session that is about to go live. The emulator mints its
@@ -87,20 +109,26 @@ type conversation struct {
 func (c conversation) hold(t *testing.T, play func(*talk)) {
 	emu := c.emulator
 	synctest.Test(t, func(t *testing.T) {
-		if c.lag == nil {
-			c.lag = func(conn net.Conn) net.Conn { return conn }
+		handler := http.Handler(emu)
+		if c.front != nil {
+			handler = c.front(emu)
 		}
-		l := &pipeListener{lag: c.lag, conns: make(chan net.Conn), done: make(chan struct{})}
-		server := &http.Server{Handler: emu}
-		go func() { _ = server.Serve(l) }()
-		transport := &http.Transport{DialContext: l.DialContext, DisableKeepAlives: true}
-		k := &talk{t: t, client: &http.Client{Transport: transport}, life: cmp.Or(c.life, usual), seed: c.seed, turns: make(chan string, 1000),
+		client, stop := listen(handler, c.lag)
+		k := &talk{t: t, client: client, service: emu, life: cmp.Or(c.life, usual), seed: c.seed, turns: make(chan string, 1000),
 			grows: map[string]string{}, final: map[string]session.Utterance{}}
+		source, setup := session.TokenSource(k.mint), c.setup
+		if c.source != nil {
+			source = c.source(k)
+		}
+		if setup == nil {
+			setup = map[string]any{"inputAudioTranscription": map[string]any{}, "outputAudioTranscription": map[string]any{}}
+		}
 		k.session = session.New(session.Config{
 			Profile: "default",
-			Setup:   map[string]any{"inputAudioTranscription": map[string]any{}, "outputAudioTranscription": map[string]any{}},
+			Setup:   setup,
 			Editor:  edge.Editor{},
-			Source:  k.mint,
+			Source:  source,
+			Wall:    emu.Now,
 			Dial: func(ctx context.Context, tok live.Token) (session.Conn, error) {
 				socket, err := edge.Dialer{Client: k.client}.Dial(ctx, tok)
 				if err != nil {
@@ -108,28 +136,37 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 				}
 				return socket, nil
 			},
-			Emit: k.event,
+			Emit: func(e session.Event) {
+				k.event(e)
+				if c.hears != nil {
+					c.hears(e)
+				}
+			},
 		})
 		done := make(chan error)
 		go func() { done <- k.session.Run(context.Background()) }()
 		play(k)
-		k.session.Close()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
+		if c.ends != "" {
+			time.AfterFunc(time.Minute, k.session.Close)
+		} else {
+			k.session.Close()
+		}
+		err := <-done
+		if failed, ok := errors.AsType[*session.Error](err); c.ends != "" && (!ok || failed.Code != c.ends) || c.ends == "" && err != nil {
+			t.Errorf("Run: %v, want code %q", err, c.ends)
 		}
 		for id, text := range k.grows {
 			t.Errorf("utterance %s (%q) is never final", id, text)
 		}
-		_ = server.Close()
+		stop()
 		_ = emu.Close()
-		transport.CloseIdleConnections()
 		time.Sleep(2 * time.Second) // until what lags has arrived
 		synctest.Wait()
 	})
 }
 
 func (k *talk) mint(ctx context.Context, _ live.Need) (live.Token, error) {
-	now := time.Now()
+	now := k.service.Now()
 	body := fmt.Sprintf(`{"uses":1,"expireTime":%q,"newSessionExpireTime":%q,"fieldMask":"model,generationConfig",
 		"bidiGenerateContentSetup":{"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":["AUDIO"]}}}`,
 		now.Add(k.life).UTC().Format(time.RFC3339), now.Add(time.Minute).UTC().Format(time.RFC3339))
@@ -227,6 +264,41 @@ func (k *talk) say(text string) string {
 		k.t.Fatalf("no answer to %q", text)
 		return ""
 	}
+}
+
+// entry is one of the emulator's journal.
+type entry struct {
+	Seq                       int64
+	Time                      time.Time
+	Session, Token, Dir, Kind string
+	Message                   map[string]any
+	Contains                  int64
+	Without                   []struct{ From, To int64 }
+}
+
+// at is what stands in its message at that path.
+func (e entry) at(path ...string) any {
+	var v any = e.Message
+	for _, name := range path {
+		object, _ := v.(map[string]any)
+		v = object[name]
+	}
+	return v
+}
+
+// journal is what the emulator saw after the entry of that number.
+func (k *talk) journal(after int64) []entry {
+	k.t.Helper()
+	res, err := k.client.Get(fmt.Sprint("http://emulator/__emulator/journal?after=", after))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var answer struct{ Entries []entry }
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+		k.t.Fatal(err)
+	}
+	return answer.Entries
 }
 
 // usual is how long an issuer lets tokens live that it would rather renew.
