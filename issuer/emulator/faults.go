@@ -355,6 +355,7 @@ func (c *conversation) suffer(f fault) {
 }
 
 func (c *conversation) undergo(f fault) {
+	c.world.log.Info("fault befalls a connection", "session", c.sessionID(), "kind", f.Kind)
 	if kind := faultKinds[f.Kind]; kind.onToken != nil {
 		kind.onToken(c.world.tokens, c.caller.token)
 	} else {

@@ -45,7 +45,7 @@ import (
 // behaves as the documented service does. The fields must not be changed after
 // the first request; all methods may be called from anywhere.
 type Server struct {
-	// Logger gets one line for each token, session and closed socket. Nil
+	// Logger gets one line for each token, session, fault and closed socket. Nil
 	// discards them.
 	Logger *slog.Logger
 

@@ -476,29 +476,32 @@ func TestATranscriptIsWholeOverManyCuts(t *testing.T) {
 	})
 }
 
+// frame is 20 ms of sound.
+func frame(t *testing.T, level int16) live.Input {
+	t.Helper()
+	pcm := make([]byte, 640)
+	for i := range 320 {
+		binary.LittleEndian.PutUint16(pcm[2*i:], uint16(level*int16(1-i/8%2*2)))
+	}
+	in, err := edge.NewInput(map[string]any{"realtimeInput": map[string]any{
+		"audio": map[string]any{"mimeType": "audio/pcm;rate=16000", "data": base64.StdEncoding.EncodeToString(pcm)},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
 // A cut in the answer to speech: the speech is sent again, heard again and still
 // one utterance.
 func TestSpeechIsOneUtteranceOverACut(t *testing.T) {
 	conversation{emulator: brief(20 * time.Second)}.hold(t, func(k *talk) {
-		frame := func(level int16) live.Input {
-			pcm := make([]byte, 640) // 20 ms
-			for i := range 320 {
-				binary.LittleEndian.PutUint16(pcm[2*i:], uint16(level*int16(1-i/8%2*2)))
-			}
-			in, err := edge.NewInput(map[string]any{"realtimeInput": map[string]any{
-				"audio": map[string]any{"mimeType": "audio/pcm;rate=16000", "data": base64.StdEncoding.EncodeToString(pcm)},
-			}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return in
-		}
 		for n := range 2000 { // the user speaks from 16.5 s to 18 s
 			level := int16(0)
 			if n >= 825 && n < 900 {
 				level = 8000
 			}
-			if err := k.session.Send(frame(level), func(error) {}); err != nil {
+			if err := k.session.Send(frame(t, level), func(error) {}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(20 * time.Millisecond)
