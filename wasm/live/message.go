@@ -95,6 +95,8 @@ type Input struct {
 	Quiet bool
 	// Answers are the responses to function calls in this message.
 	Answers []Answer
+	// Rerun is set when they must not serve a call that is made again after a cut.
+	Rerun bool
 	// Lines are what is typed in this message.
 	Lines []Line
 

@@ -86,6 +86,8 @@ type talk struct {
 	down    []session.State // states other than connecting and live
 	said    strings.Builder
 	turns   chan string // the model's words, a turn each
+	calls   chan string // the ids of the function calls that the application sees
+	ends    []session.ToolCall
 
 	grows map[string]string // the utterances that are not final, by id
 	final map[string]session.Utterance
@@ -98,6 +100,7 @@ type conversation struct {
 	seed     string                  // see live.Capabilities
 	lag      func(net.Conn) net.Conn // what lies between; nil: nothing
 	setup    map[string]any          // nil: transcripts are asked for
+	tools    []any                   // of the setup
 	front    func(http.Handler) http.Handler
 	source   func(*talk) session.TokenSource // nil: the talk's own mint
 	hears    func(session.Event)             // beside the talk
@@ -114,7 +117,7 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 			handler = c.front(emu)
 		}
 		client, stop := listen(handler, c.lag)
-		k := &talk{t: t, client: client, service: emu, life: cmp.Or(c.life, usual), seed: c.seed, turns: make(chan string, 1000),
+		k := &talk{t: t, client: client, service: emu, life: cmp.Or(c.life, usual), seed: c.seed, turns: make(chan string, 1000), calls: make(chan string, 100),
 			grows: map[string]string{}, final: map[string]session.Utterance{}}
 		source, setup := session.TokenSource(k.mint), c.setup
 		if c.source != nil {
@@ -122,6 +125,9 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 		}
 		if setup == nil {
 			setup = map[string]any{"inputAudioTranscription": map[string]any{}, "outputAudioTranscription": map[string]any{}}
+		}
+		if c.tools != nil {
+			setup["tools"] = c.tools
 		}
 		k.session = session.New(session.Config{
 			Profile: "default",
@@ -211,9 +217,18 @@ func (k *talk) event(e session.Event) {
 		}
 	case session.Utterance:
 		k.utterance(e)
+	case session.ToolCall:
+		if e.State != session.CallMade {
+			k.ends = append(k.ends, e)
+		}
 	case session.Received:
 		body := e.Message.Body.(map[string]any)
 		content, _ := body["serverContent"].(map[string]any)
+		if asked, ok := body["toolCall"].(map[string]any); ok {
+			for _, call := range asked["functionCalls"].([]any) {
+				k.calls <- call.(map[string]any)["id"].(string)
+			}
+		}
 		if transcript, ok := content["outputTranscription"].(map[string]any); ok {
 			k.said.WriteString(fmt.Sprint(transcript["text"]))
 		}

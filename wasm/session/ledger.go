@@ -15,9 +15,9 @@ const maxCalls = 1024
 //
 // No handle holds a call that waits, so a resumed session knows nothing of it.
 // The input that led to it is sent again, and the model may call again: the same
-// function with equal arguments. The application is not asked twice for that;
-// what it answered, or is about to, serves both. Only the session's goroutine
-// touches a ledger.
+// function with equal arguments. The application is not asked twice for that,
+// unless it wants to be; what it answered, or is about to, serves both. Only the
+// session's goroutine touches a ledger.
 type ledger struct {
 	calls []*call        // in the order they were made
 	news  func(ToolCall) // told of each call's begin and end
@@ -30,6 +30,7 @@ type call struct {
 	name, args string
 	answers    []answer // of the application; all but the last say that more follow
 	done       bool     // the last is among them
+	rerun      bool     // they are for this call alone: one that repeats it is a new one
 	sent       int      // of them, on this connection
 	ended      bool     // its end was told
 	answered   bool     // a turn that began after the last was sent is over
@@ -133,7 +134,7 @@ func (l *ledger) answer(in live.Input, settle func(error), editor Editor) {
 			body = editor.Answer(in.Body, a.ID, a.ID)
 		}
 		c.answers = append(c.answers, answer{body, p})
-		c.done = !a.More
+		c.done, c.rerun = !a.More, in.Rerun
 	}
 }
 
@@ -200,8 +201,10 @@ func (l *ledger) covered(allInput bool) {
 	}
 }
 
-// rewind begins a connection on which no call was made yet.
+// rewind begins a connection on which no call was made yet. What was answered and
+// must not be again, is forgotten.
 func (l *ledger) rewind() {
+	l.calls = slices.DeleteFunc(l.calls, func(c *call) bool { return c.ended && c.rerun })
 	for _, c := range l.calls {
 		c.wire, c.sent, c.answered = "", 0, false
 	}

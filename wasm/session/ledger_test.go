@@ -32,6 +32,7 @@ func (textEditor) Cancellation(body live.Payload, ids map[string]string) live.Pa
 //
 //	x=f     the service calls f, by the id x         x!  the application answers call x
 //	x!…     it answers in part                       -x  the service withdraws x
+//	x!new   it does, for this call alone
 //	talk    the model says something, a second later; end: and its turn is over
 //	over h  a turn is over, a handle comes           cut the next connection begins
 func TestEveryCallEndsOnce(t *testing.T) {
@@ -58,6 +59,9 @@ func TestEveryCallEndsOnce(t *testing.T) {
 		"a call without an id":               {"=f a=g a!", "a called, sent a, a settled, a answered"},
 		"taken in, then made again":          {"a=f a! over h cut z=f", "a called, sent a, a settled, a answered, z called"},
 		"another call after a cut":           {"a=f a! cut z=g", "a called, sent a, a settled, a answered, z called"},
+		"repeated, and to be answered anew":  {"a=f a!new cut z=f z! cut y=f", "a called, sent a, a settled, a answered, z called, sent z, z settled, z answered, z repeated, sent z as y"},
+		"anew, but not answered before":      {"a=f cut a!new z=f", "a called, a repeated, sent a as z, a settled, a answered"},
+		"anew, and answered in part":         {"a=f a!… cut z=f a!new cut y=f", "a called, sent a, a settled, a repeated, sent a as z, sent a as z, a settled, a answered, y called"},
 		"parts that were sent are sent on":   {"a=f a!… cut z=f a!", "a called, sent a, a settled, a repeated, sent a as z, sent a as z, a settled, a answered"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +114,7 @@ func keep(script string) string {
 			}
 		case word[1] == '!':
 			id := word[:1]
-			l.answer(live.Input{Body: id, Answers: []live.Answer{{ID: id, More: word != id+"!"}}}, settle(id), textEditor{})
+			l.answer(live.Input{Body: id, Answers: []live.Answer{{ID: id, More: word == id+"!…"}}, Rerun: word == id+"!new"}, settle(id), textEditor{})
 		default:
 			l.called([]live.Call{{ID: word[:1], Name: word[2:]}})
 		}
