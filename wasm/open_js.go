@@ -36,6 +36,7 @@ func open(options, host js.Value) js.Value {
 			id := args[0]
 			settle := func(err error) { news.put(sentObject(id, err)) }
 			in, err := edge.NewInput(args[1])
+			in.Rerun = len(args) > 2 && args[2].Truthy()
 			if err == nil {
 				err = s.Send(in, settle)
 			}

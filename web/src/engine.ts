@@ -25,8 +25,9 @@ export interface EngineSession {
   /**
    * Queues one client message: an object with exactly one of clientContent,
    * realtimeInput, toolResponse. Answered by one "sent" event with the same id.
+   * With rerun a toolResponse does not serve calls that are made again after a cut.
    */
-  send(id: number, message: Record<string, unknown>): void;
+  send(id: number, message: Record<string, unknown>, rerun?: boolean): void;
   /** The page is visible again: ends any wait for a retry. */
   wake(): void;
   /** The line may be dead (online, back from the page cache): changes the connection soon. */

@@ -17,4 +17,12 @@ equal<ConstructorParameters<typeof built.LiveValetError>, ConstructorParameters<
 
 // And what connect gives is what it says.
 const session: Public<declared.Session> = {} as Awaited<ReturnType<typeof built.connect>>;
-void session;
+
+// A handler says what the arguments of its function are, or takes any.
+session.tools.add({ name: "get_time", handler: ({ zone }: { zone: string }) => zone, approve: ({ zone }) => zone !== "" });
+session.tools.add({
+  name: "watch",
+  async *handler(args, { answer, signal }) {
+    while (!signal.aborted) yield answer(args.item, "SILENT");
+  },
+});

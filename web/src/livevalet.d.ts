@@ -105,6 +105,7 @@ export class Session extends EventTarget {
   private constructor();
 
   readonly state: SessionState;
+  readonly tools: Tools;
 
   /** Ordered turns; interrupts a running answer. `turnComplete` defaults to true: answer now. */
   sendClientContent(content?: ClientContent): Promise<void>;
@@ -126,6 +127,72 @@ export class Session extends EventTarget {
     listener: EventListenerOrEventListenerObject | null,
     options?: boolean | AddEventListenerOptions,
   ): void;
+}
+
+/** Functions of the page that the model may call. They are declared in the configuration or the profile. */
+export interface Tools {
+  /**
+   * Has calls of a function answered. Returns what takes the handler away again;
+   * calls that it has begun with go on. Calls of functions without a handler are
+   * yours: answer them with {@link Session.sendToolResponse}.
+   *
+   * Throws a {@link LiveValetError} (`invalid_request`) if there is a handler for
+   * the name, or if the argument is none.
+   */
+  add<Args extends object = Record<string, unknown>>(tool: ToolHandler<Args>): () => void;
+}
+
+export interface ToolHandler<Args extends object = Record<string, unknown>> {
+  /** Of a declared function. */
+  name: string;
+  /**
+   * Runs once for each call; calls run side by side. The model is answered with
+   * what it returns: an object as it is, by custom with a key `output` or `error`,
+   * and anything else as `output`. If it throws, or gives what is no JSON, the
+   * message of the error is the `error` that the model is told.
+   *
+   * An async generator answers with each value that it yields, and at last with
+   * what it returns. The service takes that from functions that are NON_BLOCKING;
+   * from others it takes the first answer (documented).
+   */
+  handler(args: Args, call: ToolCall): unknown;
+  /**
+   * Asked before the handler runs. Only `true` lets it run: if this gives anything
+   * else, throws or takes too long, the model is told that the call was not allowed.
+   */
+  approve?(args: Args, call: ToolCall): boolean | Promise<boolean>;
+  /**
+   * How long `approve`, then the handler, or each step of a generator, may take; default
+   * 60,000, `Infinity` for ever. Beyond that the model is told so, as `error`.
+   */
+  timeout?: number;
+  /**
+   * After a cut the model may make a call again that was answered. Default false: it
+   * is given the same answer. True: the handler runs again. A call that is not
+   * answered yet runs on in either case, and its answer serves both.
+   */
+  rerun?: boolean;
+}
+
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /**
+   * Aborted when no answer is wanted any more: the service withdrew the call, or
+   * forgot it over a cut, time is up, or the session has ended.
+   */
+  readonly signal: AbortSignal;
+  /** To return or to yield in place of `result`, if the model is to hear of it at a certain time. */
+  answer(result: unknown, scheduling?: Scheduling): ToolAnswer;
+}
+
+/** When the model is to take up the answer of a NON_BLOCKING function; the service's default is WHEN_IDLE. */
+export type Scheduling = Open<"INTERRUPT" | "WHEN_IDLE" | "SILENT">;
+
+/** Made by {@link ToolCall.answer}. */
+export interface ToolAnswer {
+  readonly result: unknown;
+  readonly scheduling?: Scheduling | undefined;
 }
 
 export interface SessionEventMap {
@@ -199,7 +266,8 @@ export interface ToolCallDetail {
   state: "called" | "answered" | "cancelled" | "orphaned";
   /**
    * The model made the call again after a cut, with equal arguments. You are not
-   * asked again: your response to the first is sent, as soon as there is one.
+   * asked again: your response to the first is sent, as soon as there is one. What a
+   * handler with `rerun` had answered is not sent again: that is a new call.
    */
   repeated: boolean;
 }
@@ -492,7 +560,7 @@ export interface FunctionResponse {
   name?: string;
   /** Usually with a key `output` or `error`. */
   response?: Record<string, unknown>;
-  scheduling?: Open<"INTERRUPT" | "WHEN_IDLE" | "SILENT">;
+  scheduling?: Scheduling;
   /** More answers to the same call follow. */
   willContinue?: boolean;
   parts?: object[];

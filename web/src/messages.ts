@@ -9,7 +9,7 @@ export type ToHost =
   | { type: "engine"; module: WebAssembly.Module }
   /** Without an endpoint, every token is asked of the page. */
   | { type: "open"; options: OpenOptions; endpoint?: Endpoint }
-  | { type: "send"; id: number; message: Record<string, unknown> }
+  | { type: "send"; id: number; message: Record<string, unknown>; rerun: boolean }
   | { type: "wake" }
   | { type: "doubt" }
   | { type: "close" }

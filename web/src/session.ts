@@ -6,6 +6,7 @@ import type * as api from "/livevalet.js";
 import { serverMessage } from "./message";
 import type { FromHost } from "./messages";
 import { discard, isCloneable, release, tokenSource, type TokenSpec } from "./tokens";
+import { Tools } from "./tools";
 
 /** What connect checked and converted. */
 export interface Plan {
@@ -55,6 +56,7 @@ export class Session extends EventTarget {
 
   #sends = new Map<number, Pending>();
   #sent = 0;
+  #tools = new Tools((message, rerun) => this.#send(message, rerun));
 
   /** The first request for a token, which runs while the engine loads. */
   #first: TokenInFlight | undefined;
@@ -85,6 +87,10 @@ export class Session extends EventTarget {
     return this.#state;
   }
 
+  get tools(): api.Tools {
+    return this.#tools;
+  }
+
   sendClientContent(content?: api.ClientContent): Promise<void> {
     return this.#send(toClientContent(content));
   }
@@ -102,12 +108,12 @@ export class Session extends EventTarget {
     return this.#closed;
   }
 
-  #send(message: Record<string, unknown>): Promise<void> {
+  #send(message: Record<string, unknown>, rerun = false): Promise<void> {
     const sent = new Promise<void>((resolve, reject) => {
       if (this.#ended) return reject(over());
       const id = ++this.#sent;
       this.#sends.set(id, { resolve, reject });
-      this.#link.post({ type: "send", id, message });
+      this.#link.post({ type: "send", id, message, rerun });
     });
     sent.catch(() => {});
     return sent;
@@ -239,6 +245,7 @@ export class Session extends EventTarget {
     const error = failure && (failure instanceof LiveValetError ? failure : new LiveValetError(failure));
     for (const pending of this.#sends.values()) pending.reject(error ?? over());
     this.#sends.clear();
+    this.#tools.close();
     if (this.#connecting) {
       // Nobody can listen any more, but the callbacks hear of the end.
       this.#held = undefined;
@@ -276,6 +283,7 @@ export class Session extends EventTarget {
       const message = serverMessage((detail as { message: Record<string, unknown> }).message);
       guard(() => callbacks.onmessage?.(message));
       this.dispatchEvent(new CustomEvent(type, { detail: message }));
+      this.#tools.called(message.toolCall?.functionCalls);
     } else if (type === "closed") {
       const error = (detail as { failure?: LiveValetError }).failure;
       if (error) guard(() => callbacks.onerror?.(new ErrorEvent("error", { message: error.message, error })));
@@ -283,6 +291,7 @@ export class Session extends EventTarget {
       this.dispatchEvent(new CustomEvent(type, { detail: error ? { error } : {} }));
       this.#delivered();
     } else {
+      if (type === "toolcall") this.#tools.follow(detail as api.ToolCallDetail);
       this.dispatchEvent(new CustomEvent(type, { detail }));
     }
   }

@@ -65,7 +65,7 @@ export function serve(port: Port): void {
         });
         return;
       case "send":
-        return session!.send(message.id, message.message);
+        return session!.send(message.id, message.message, message.rerun);
       case "wake":
         return session!.wake();
       case "doubt":

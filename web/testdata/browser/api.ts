@@ -13,7 +13,7 @@ function variant(kind: string, origin = location.origin): Promise<Module> {
 }
 
 /** Runs with a session and closes it. */
-async function within(options: ConnectOptions, use: (session: Session) => Promise<void>): Promise<void> {
+export async function within(options: ConnectOptions, use: (session: Session) => Promise<void>): Promise<void> {
   const session = await connect({ token: "/token/echo", ...options });
   try {
     await use(session);

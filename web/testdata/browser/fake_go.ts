@@ -129,14 +129,17 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
 
   setTimeout(() => void begin());
   return {
-    send(id, message) {
+    send(id, message, rerun) {
       const text = (message.realtimeInput as { text?: string } | undefined)?.text;
       if (text === "!throw") commands[text]!();
       setTimeout(() => {
         if (text === "!hold" || closed) return;
         if (text === "!refuse") return host.emit({ type: "sent", id, failure });
+        const event = text?.startsWith("!emit ") && JSON.parse(text.slice(6));
+        if (event) host.emit(event); // the page has it once that is sent
         host.emit({ type: "sent", id });
-        say({ echo: message });
+        if (event) return;
+        say({ echo: message, rerun });
         if (text !== undefined && Object.hasOwn(commands, text)) commands[text]!();
         else if (text !== undefined) answer(text);
       });

@@ -2,5 +2,6 @@ import "./convert";
 import "./message";
 import "./tokens";
 import "./api";
+import "./tools";
 
 export { names, run } from "./harness";
