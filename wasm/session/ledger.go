@@ -7,8 +7,12 @@ import (
 	"github.com/livevalet/livevalet/wasm/live"
 )
 
-// maxCalls bounds the ledger; beyond that the oldest calls go.
-const maxCalls = 1024
+// These bound the ledger; beyond that the oldest calls go, and of the answers to
+// one call the oldest that went out.
+const (
+	maxCalls   = 1024
+	maxAnswers = 256
+)
 
 // ledger keeps account of the model's function calls over all connections, so
 // that each ends once: answered, cancelled or orphaned.
@@ -132,6 +136,10 @@ func (l *ledger) answer(in live.Input, settle func(error), editor Editor) {
 		body := in.Body
 		if !alone {
 			body = editor.Answer(in.Body, a.ID, a.ID)
+		}
+		if len(c.answers) >= maxAnswers && c.answers[0].part == nil {
+			c.answers = slices.Delete(c.answers, 0, 1)
+			c.sent = max(0, c.sent-1)
 		}
 		c.answers = append(c.answers, answer{body, p})
 		c.done, c.rerun = !a.More, in.Rerun

@@ -143,6 +143,41 @@ func TestAMessageWithManyResponsesIsSettledWhenAllAreGone(t *testing.T) {
 	}
 }
 
+// A function that reports for hours does not fill the memory, and a cut does not
+// have all of it told again.
+func TestTheAnswersToACallAreBounded(t *testing.T) {
+	l := ledger{news: func(ToolCall) {}}
+	l.called([]live.Call{{ID: "a", Name: "f"}})
+	settled := 0
+	respond := func(more bool) {
+		in := live.Input{Body: settled, Answers: []live.Answer{{ID: "a", More: more}}}
+		l.answer(in, func(error) { settled++ }, textEditor{})
+	}
+	send := func() (sent []live.Input) {
+		for c := l.next(); c != nil; c = l.next() {
+			sent = append(sent, c.message(textEditor{}))
+			l.went(c, nil, 0, time.Now())
+		}
+		return sent
+	}
+	const total = 3 * maxAnswers
+	for n := range total {
+		respond(n < total-1)
+		if sent := send(); len(sent) != 1 || sent[0].Body != n {
+			t.Fatalf("after answer %d, %v is sent", n, sent)
+		}
+	}
+	l.rewind()
+	l.called([]live.Call{{ID: "z", Name: "f"}})
+	again := send()
+	if len(again) != maxAnswers || again[0].Body != fmt.Sprint(total-maxAnswers, " as z") {
+		t.Errorf("%d answers are sent again, the first is %v", len(again), again[0].Body)
+	}
+	if last := again[len(again)-1]; last.Answers[0].More || settled != total {
+		t.Errorf("%v is the last, and %d of %d are settled", last, settled, total)
+	}
+}
+
 func TestCloseSettlesWhatWaits(t *testing.T) {
 	var ends []CallState
 	l := ledger{news: func(c ToolCall) { ends = append(ends, c.State) }}
