@@ -83,3 +83,40 @@ func TestAPageThatThrowsGivesACodeAndNoText(t *testing.T) {
 		}
 	}
 }
+
+func TestCloseTakesItsCallbacksAlong(t *testing.T) {
+	js.Global().Call("eval", `{
+		const { addEventListener, removeEventListener } = WebSocket.prototype;
+		const attached = globalThis.attached = [];
+		WebSocket.prototype.addEventListener = function (type, listener) {
+			attached.push(listener);
+			return addEventListener.call(this, type, listener);
+		};
+		WebSocket.prototype.removeEventListener = function (type, listener) {
+			attached.removed = (attached.removed ?? 0) + 1;
+			return removeEventListener.call(this, type, listener);
+		};
+		attached.restore = () => Object.assign(WebSocket.prototype, { addEventListener, removeEventListener });
+	}`)
+	attached := js.Global().Get("attached")
+	defer js.Global().Delete("attached")
+	defer attached.Call("restore")
+	s := mustDial(t, "stubborn")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	s.Close(ctx)
+	if n := attached.Length(); n == 0 || attached.Get("removed").Int() != n {
+		t.Errorf("%d callbacks were attached and %v removed", n, attached.Get("removed"))
+	}
+	// Go's glue says this of a function that is released.
+	heard := js.Global().Call("eval", `{
+		const { error } = console, heard = [];
+		console.error = (...words) => heard.push(words.join(" "));
+		for (const listener of attached) listener({});
+		console.error = error;
+		heard.filter((words) => words.includes("released function")).length;
+	}`)
+	if heard.Int() != attached.Length() {
+		t.Errorf("%d of %d callbacks are released", heard.Int(), attached.Length())
+	}
+}

@@ -211,6 +211,9 @@ func (s *Socket) Close(ctx context.Context) {
 		s.append(js.Value{}, &live.CloseError{Code: live.CloseAbnormal})
 	}
 	s.drop()
+	s.mu.Lock()
+	s.frames = nil // nobody is told any more
+	s.mu.Unlock()
 }
 
 // NewInput reads a client message, a JavaScript object.

@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 
 	"github.com/coder/websocket"
@@ -23,7 +25,8 @@ const maxFrame = 16 << 20
 // Socket is a WebSocket of coder/websocket, made to behave as a browser's does:
 // sending never waits for the line, and the end is a code and a reason.
 type Socket struct {
-	ws *websocket.Conn
+	ws   *websocket.Conn
+	line net.Conn // below ws; nil if the client's transport does not tell
 
 	life    context.Context    // until Close lets go
 	stop    context.CancelFunc // ends life
@@ -46,7 +49,9 @@ type Dialer struct{ Client *http.Client }
 // Dial opens a socket with the token. The error is *live.CloseError, as in a
 // browser, when the upgrade was refused; it never holds the URL.
 func (d Dialer) Dial(ctx context.Context, t live.Token) (*Socket, error) {
-	ws, _, err := websocket.Dial(ctx, socketURL(t), &websocket.DialOptions{HTTPClient: d.Client})
+	var line net.Conn
+	trace := &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { line = got.Conn }}
+	ws, _, err := websocket.Dial(httptrace.WithClientTrace(ctx, trace), socketURL(t), &websocket.DialOptions{HTTPClient: d.Client})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -54,7 +59,7 @@ func (d Dialer) Dial(ctx context.Context, t live.Token) (*Socket, error) {
 		return nil, &live.CloseError{Code: live.CloseAbnormal} // err quotes the URL
 	}
 	ws.SetReadLimit(maxFrame)
-	s := &Socket{ws: ws, written: make(chan struct{}), more: make(chan struct{}, 1)}
+	s := &Socket{ws: ws, line: line, written: make(chan struct{}), more: make(chan struct{}, 1)}
 	s.life, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go s.write()
 	return s, nil
@@ -186,8 +191,8 @@ func (s *Socket) Buffered() int {
 }
 
 // Close writes what waits, asks for a normal close, waits for it as long as ctx
-// lasts, and lets go of the socket. coder/websocket then still waits up to 5 s
-// for a silent peer, in the background.
+// lasts, and lets go of the socket. By itself coder/websocket would hold the line
+// for up to 5 s if the peer does not answer.
 func (s *Socket) Close(ctx context.Context) {
 	s.mu.Lock()
 	s.closing = true
@@ -202,6 +207,9 @@ func (s *Socket) Close(ctx context.Context) {
 	select {
 	case <-closed:
 	case <-ctx.Done():
+		if s.line != nil {
+			_ = s.line.Close()
+		}
 	}
 	s.stop()
 }

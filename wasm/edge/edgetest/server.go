@@ -92,9 +92,33 @@ var sockets = map[string]func(context.Context, *websocket.Conn){
 		}
 	},
 	"cut": func(_ context.Context, ws *websocket.Conn) { _ = ws.CloseNow() },
+	// Waits for the client's close, and keeps its code for one "said".
+	"wait": func(ctx context.Context, ws *websocket.Conn) {
+		_, _, err := ws.Read(ctx)
+		closedWith <- websocket.CloseStatus(err)
+	},
+	"said": func(ctx context.Context, ws *websocket.Conn) {
+		select {
+		case code := <-closedWith:
+			write(ctx, ws, websocket.MessageBinary, fmt.Sprintf(`{"code":%d}`, code))
+		case <-ctx.Done():
+		}
+		_, _, _ = ws.Read(ctx)
+	},
+	// Ignores a close and goes on, until the line is gone.
+	"stubborn": func(ctx context.Context, ws *websocket.Conn) {
+		for n := 0; ; n++ {
+			if ws.Write(ctx, websocket.MessageBinary, fmt.Appendf(nil, `{"n":%d}`, n)) != nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	},
 	// Reads nothing, so it never answers a close.
 	"deaf": func(_ context.Context, _ *websocket.Conn) { time.Sleep(700 * time.Millisecond) },
 }
+
+var closedWith = make(chan websocket.StatusCode, 1)
 
 func write(ctx context.Context, ws *websocket.Conn, kind websocket.MessageType, text string) {
 	_ = ws.Write(ctx, kind, []byte(text))
