@@ -40,6 +40,23 @@ func (b *Browser) Open(url string) *Page {
 // With returns the page for a sub-test.
 func (p *Page) With(t testing.TB) *Page { return &Page{p.Watch, t, p.ctx} }
 
+// Worker is the worker that the page has started last, as if it were a page. It
+// waits for the first.
+func (p *Page) Worker() *Page {
+	p.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		p.mu.Lock()
+		worker := p.worker
+		p.mu.Unlock()
+		if worker != nil {
+			return &Page{p.Watch, p.t, worker}
+		}
+		if time.Now().After(end) {
+			p.t.Fatal("the page has started no worker")
+		}
+	}
+}
+
 // Do runs chromedp's own actions.
 func (p *Page) Do(actions ...chromedp.Action) {
 	p.t.Helper()
@@ -68,6 +85,46 @@ func Eval[T any](p *Page, expression string) (value T) {
 	await := func(e *runtime.EvaluateParams) *runtime.EvaluateParams { return e.WithAwaitPromise(true) }
 	p.Do(chromedp.Evaluate(expression, &value, await))
 	return value
+}
+
+// Instances gives what function makes of the array of all objects of a class that
+// no garbage collection takes.
+func Instances[T any](p *Page, class, function string) (value T) {
+	p.t.Helper()
+	p.Do(chromedp.ActionFunc(func(ctx context.Context) error {
+		prototype, _, err := runtime.Evaluate(class + ".prototype").Do(ctx)
+		if err != nil {
+			return err
+		}
+		all, err := runtime.QueryObjects(prototype.ObjectID).Do(ctx)
+		if err != nil {
+			return err
+		}
+		on := func(call *runtime.CallFunctionOnParams) *runtime.CallFunctionOnParams {
+			return call.WithObjectID(all.ObjectID)
+		}
+		return chromedp.CallFunctionOn("function () { return ("+function+")(this); }", &value, on).Do(ctx)
+	}))
+	return value
+}
+
+// Back goes back to a page that waits in the browser's cache of pages.
+func (p *Page) Back() {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	restored := make(chan struct{}, 1)
+	chromedp.ListenTarget(ctx, func(event any) {
+		if e, ok := event.(*page.EventFrameNavigated); ok && e.Type == page.NavigationTypeBackForwardCacheRestore {
+			restored <- struct{}{}
+		}
+	})
+	p.Do(chromedp.Evaluate("history.back()", nil))
+	select {
+	case <-restored:
+	case <-ctx.Done():
+		p.t.Fatalf("the page was not in the cache of pages\n%s", p.Watch)
+	}
 }
 
 // Text is an element's visible text.

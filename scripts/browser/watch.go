@@ -51,6 +51,7 @@ type Watch struct {
 	mu       sync.Mutex
 	entries  []Entry
 	requests map[network.RequestID]string // URL
+	worker   context.Context              // the newest worker's; nil until one is heard
 }
 
 // policyBinding carries violations of the content security policy out of the
@@ -126,6 +127,9 @@ func (w *Watch) watchWorker(id target.ID) {
 	ctx, _ := chromedp.NewContext(w.ctx, chromedp.WithTargetID(id)) // ends with the tab
 	chromedp.ListenTarget(ctx, w.hear)
 	_ = chromedp.Run(ctx, log.Enable()) // chromedp enables only the runtime of a worker
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.worker = ctx
 }
 
 func (w *Watch) add(e Entry) {
