@@ -54,22 +54,14 @@ func (s *Session) attempt(ctx context.Context, startBy time.Time) end {
 		messages: make(chan live.Message, 64), over: make(chan error, 1),
 	}
 	l.turn.covered = !s.handle.IsZero() // by the handle that it opens with
-	stopReading := l.startReading(ctx)
-	e := l.setUp(ctx, settingUp)
-	s.truths.cut(s.clock.now())
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
-	defer cancel()
-	conn.Close(closing)
-	stopReading()
-	if closing.Err() != nil || closeCode(e.err) == live.CloseAbnormal {
-		s.deserted = s.clock.now()
-	}
+	e := l.hold(ctx, settingUp)
 	e.err = scrub(e.err, g, l.openedWith, s.handle)
 	return e
 }
 
-// limit bounds one phase of an attempt.
+// limit begins a phase of an attempt, and bounds it.
 func (s *Session) limit(ctx context.Context, phase live.Phase, d time.Duration, startBy time.Time) (context.Context, context.CancelFunc) {
+	s.phase = phase
 	if s.last == nil {
 		d = min(d, startBy.Sub(s.clock.now()))
 	}
@@ -82,6 +74,23 @@ func scrub(err error, g *grant, handles ...live.Secret) error {
 		return closed.Scrub(append(handles, g.token.Secret, g.token.Lease)...)
 	}
 	return err
+}
+
+// hold is a connection from its setup to its end. However it ends, the socket is
+// closed then and nobody reads from it.
+func (l *line) hold(ctx, settingUp context.Context) (e end) {
+	defer l.startReading(ctx)()
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
+		defer cancel()
+		l.conn.Close(closing)
+		if closing.Err() != nil || closeCode(e.err) == live.CloseAbnormal {
+			l.deserted = l.clock.now()
+		}
+	}()
+	e = l.setUp(ctx, settingUp)
+	l.truths.cut(l.clock.now())
+	return e
 }
 
 // line is the session on one open socket.
@@ -112,22 +121,26 @@ func (l *line) startReading(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for {
-			m, err := l.conn.Receive(ctx)
-			if err != nil {
-				l.over <- err
-				return
-			}
-			select {
-			case l.messages <- m:
-			case <-ctx.Done():
-				return
-			}
-		}
+		l.over <- live.Try(func() error { return l.read(ctx) })
 	}()
 	return func() {
 		cancel()
 		<-done
+	}
+}
+
+// read returns the end of the socket, or of ctx.
+func (l *line) read(ctx context.Context) error {
+	for {
+		m, err := l.conn.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		select {
+		case l.messages <- m:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
 
@@ -171,7 +184,7 @@ func (l *line) setUp(ctx, settingUp context.Context) end {
 
 // live tells the news that the session is live.
 func (l *line) live() {
-	l.liveAt = l.clock.now()
+	l.liveAt, l.phase = l.clock.now(), live.PhaseLive
 	select {
 	case <-l.doubts: // of the line before
 	default:

@@ -94,6 +94,9 @@ func classify(err error, phase live.Phase) verdict {
 	if _, ok := errors.AsType[*timeoutError](err); ok {
 		return verdict{do: again, code: CodeTimeout, retryable: true}
 	}
+	if isPanic(err) {
+		return verdict{do: stop, code: CodeCrashed, retryable: true}
+	}
 	if errors.Is(err, live.ErrNotJSON) {
 		return verdict{do: stop, code: CodeConfig}
 	}
@@ -142,6 +145,7 @@ func fail(err error, phase live.Phase, v verdict) *Error {
 		e.Reason = refused.Detail
 	} else {
 		e.Reason = err.Error()
+		e.panic, _ = errors.AsType[*live.Panic](err)
 	}
 	return e
 }

@@ -21,5 +21,6 @@
 //   - Only a resumable update replaces the handle; a dead handle is dropped.
 //   - Tokens are asked for one at a time: when a connection needs one, or ahead
 //     of the present one's end.
+//   - A panic on any goroutine is that goroutine's error, and the session's end.
 //   - Every wait has a limit, and ends early when the session is closed.
 package session

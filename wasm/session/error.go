@@ -18,6 +18,7 @@ const (
 	CodeQuota       = "quota"              // the project's quota is used up
 	CodeRegion      = "region_unsupported" // the visitor's location is not served
 	CodeUnavailable = "upstream_unavailable"
+	CodeCrashed     = "crashed" // a panic; the error unwraps to a *live.Panic
 )
 
 // Error is why a session ended by itself.
@@ -27,6 +28,16 @@ type Error struct {
 	CloseCode int    // the socket's, 0 if no socket was involved
 	Reason    string // the socket's, or the issuer's detail; never holds a secret
 	Retryable bool   // the same call may succeed later
+
+	panic *live.Panic
+}
+
+// Unwrap gives what panicked, if that ended the session.
+func (e *Error) Unwrap() error {
+	if e.panic == nil {
+		return nil
+	}
+	return e.panic
 }
 
 func (e *Error) Error() string {
@@ -39,6 +50,11 @@ func (e *Error) Error() string {
 		b.WriteString(": " + e.Reason)
 	}
 	return b.String()
+}
+
+func isPanic(err error) bool {
+	_, ok := errors.AsType[*live.Panic](err)
+	return ok
 }
 
 var (

@@ -102,6 +102,8 @@ type (
 		Left     time.Duration
 		Pictures bool // which make it end sooner
 	}
+	// Crashed tells of a panic, which is the end: Closed follows.
+	Crashed struct{ Panic *live.Panic }
 	// Closed is the last event. Err is nil when the application closed the session.
 	Closed struct{ Err *Error }
 )
@@ -154,4 +156,5 @@ func (Usage) event()      {}
 func (EmptyTurn) event()  {}
 func (Stalled) event()    {}
 func (SessionCap) event() {}
+func (Crashed) event()    {}
 func (Closed) event()     {}

@@ -308,10 +308,11 @@ func (o *outbox) takeDropped() time.Duration {
 	return d
 }
 
-// close refuses what is waiting and all that comes.
+// close refuses what is waiting, also what was in hand when something panicked,
+// and all that comes.
 func (o *outbox) close() {
 	o.mu.Lock()
-	rest := o.items[o.next:]
+	rest := o.items
 	o.items, o.next, o.reliable, o.audio, o.faded, o.closed = nil, 0, 0, 0, nil, true
 	o.mu.Unlock()
 	for _, it := range rest {
@@ -321,9 +322,9 @@ func (o *outbox) close() {
 
 // settled tells once what became of it.
 func (it *item) settled(err error) {
-	if it.settle != nil {
-		it.settle(err)
+	if settle := it.settle; settle != nil {
 		it.settle = nil
+		settle(err)
 	}
 }
 

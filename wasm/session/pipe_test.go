@@ -257,6 +257,8 @@ func (st *story) event(e Event) {
 		st.note(what, e.ID, e.State)
 	case Dropped:
 		st.note("dropped %v", e.Audio)
+	case Crashed:
+		st.note("crashed: %v", e.Panic)
 	case Closed:
 		if e.Err != nil {
 			st.note("closed: %v (retryable: %v)", e.Err, e.Err.Retryable)

@@ -105,6 +105,8 @@ func (p *purse) get(ctx, waiting context.Context, handle live.Secret) (*grant, e
 		case f := <-p.fetch:
 			err := p.take(f)
 			switch {
+			case isPanic(err):
+				return nil, err
 			case old:
 			case err != nil && !p.now.good(p.clock.now(), handle):
 				return nil, err
@@ -143,19 +145,28 @@ func (p *purse) ask(ctx context.Context, need live.Need) {
 	result := make(chan fetched, 1)
 	p.fetch, p.asked, p.holds = result, p.clock.now(), need.Handle
 	go func() {
-		ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, &timeoutError{"phase token"})
-		defer cancel()
-		token, err := p.source(ctx, need)
-		if err == nil {
-			err = token.Check()
-			if err != nil {
-				err = &live.TokenError{Code: CodeProtocol, Detail: err.Error()}
-			}
-		} else if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		result <- fetched{token, err}
+		var f fetched
+		f.err = live.Try(func() (err error) {
+			f.token, err = p.request(ctx, need)
+			return err
+		})
+		result <- f
 	}()
+}
+
+func (p *purse) request(ctx context.Context, need live.Need) (live.Token, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, &timeoutError{"phase token"})
+	defer cancel()
+	token, err := p.source(ctx, need)
+	if err == nil {
+		err = token.Check()
+		if err != nil {
+			err = &live.TokenError{Code: CodeProtocol, Detail: err.Error()}
+		}
+	} else if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return token, err
 }
 
 // take ends the fetch under way with its result.
@@ -222,12 +233,14 @@ func (p *purse) ready(ctx context.Context, handle live.Secret, now time.Time) (r
 // close waits for what is under way and lets go of the lease. The session's
 // context must have ended.
 func (p *purse) close() {
+	defer func() { // also if the news of a token makes the host panic
+		if p.now != nil {
+			p.release(p.now.token)
+		}
+	}()
 	if p.fetch != nil {
 		if f := <-p.fetch; f.err == nil {
 			_ = p.take(f)
 		}
-	}
-	if p.now != nil {
-		p.release(p.now.token)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/livevalet/livevalet/wasm/live"
@@ -119,8 +118,7 @@ type Session struct {
 	doubts chan struct{}  // holds a value when the line may be dead
 	random func() float64 // in [0, 1); tests take the chance out
 
-	quit     chan struct{} // closed by Close
-	quitOnce sync.Once
+	quit chan error // holds why Run is to end, as soon as it is
 
 	// The rest belongs to Run's goroutine.
 	clock     *clock
@@ -130,6 +128,7 @@ type Session struct {
 	hearing   hearing
 	handle    live.Secret   // of the newest resumable update
 	cause     Cause         // of the attempt under way
+	phase     live.Phase    // and how far it is
 	resuming  trouble       // resumes that failed
 	deserted  time.Time     // when a socket ended last that the service may still hold
 	refused   int           // replays in a row that the service closed the socket on
@@ -160,7 +159,7 @@ func New(cfg Config) *Session {
 			*limit.field = limit.value
 		}
 	}
-	s := &Session{cfg: cfg, outbox: newOutbox(), woken: make(chan struct{}, 1), doubts: make(chan struct{}, 1), random: rand.Float64, quit: make(chan struct{})}
+	s := &Session{cfg: cfg, outbox: newOutbox(), woken: make(chan struct{}, 1), doubts: make(chan struct{}, 1), random: rand.Float64, quit: make(chan error, 1)}
 	if cfg.Wall == nil {
 		cfg.Wall = wallTime
 	}
@@ -205,38 +204,64 @@ func signal(c chan struct{}) {
 }
 
 // Close ends the session. Run returns nil then.
-func (s *Session) Close() { s.quitOnce.Do(func() { close(s.quit) }) }
+func (s *Session) Close() { s.end(ErrClosed) }
+
+// Crash ends the session as a panic of its own does. It is for whoever does on
+// another goroutine what the session cannot go on without.
+func (s *Session) Crash(p *live.Panic) { s.end(p) }
+
+// end has Run end, unless it is about to.
+func (s *Session) end(cause error) {
+	select {
+	case s.quit <- cause:
+	default:
+	}
+}
 
 // Run holds the conversation until it ends: by Close (nil), by ctx (its cause)
-// or by itself (*[Error]). Closed is the last event in each case.
+// or by itself (*[Error]). Closed is the last event in each case. A panic, also one
+// of the functions in its [Config], is an end by itself: nothing is left open.
 func (s *Session) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
 		select {
-		case <-s.quit:
-			cancel(ErrClosed)
+		case cause := <-s.quit:
+			cancel(cause)
 		case <-ctx.Done():
 		}
 	}()
-	err := s.run(ctx)
+	err := live.Try(func() error { return s.run(ctx) })
 	cancel(ErrClosed)
 	<-watched
-	s.purse.close()
-	s.ledger.close()
-	s.outbox.close()
-	s.truths.transcript.close()
+	for _, letGo := range []func(){s.purse.close, s.ledger.close, s.outbox.close, s.truths.transcript.close} {
+		err = try(letGo, err)
+	}
 	cause, ended := CauseClosed, (*Error)(nil)
+	if p, ok := errors.AsType[*live.Panic](err); ok {
+		err = fail(p, s.phase, classify(p, s.phase))
+		_ = try(func() { s.emit(Crashed{p}) }, nil)
+	}
 	if errors.As(err, &ended) {
 		cause = CauseFailed
 	}
-	s.emit(Status{State: StateClosed, Cause: cause})
-	s.emit(Closed{ended})
+	err = try(func() { s.emit(Status{State: StateClosed, Cause: cause}) }, err)
+	err = try(func() { s.emit(Closed{ended}) }, err)
 	if errors.Is(err, ErrClosed) {
 		return nil
 	}
 	return err
+}
+
+// try calls f, which is to be done however the session ended. Of several panics
+// the first counts.
+func try(f func(), ended error) error {
+	p := live.Try(func() error { f(); return nil })
+	if p == nil || isPanic(ended) {
+		return ended
+	}
+	return p
 }
 
 // run makes one attempt after the other.
