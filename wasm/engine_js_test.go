@@ -27,6 +27,8 @@ func issuerURL(t *testing.T) string {
 // page is the engine's host and application in one.
 type page struct {
 	t       *testing.T
+	host    js.Value
+	funcs   []js.Func // the host's
 	session js.Value
 	events  chan js.Value
 	fetch   js.Value
@@ -35,20 +37,27 @@ type page struct {
 	close   func() // ends the session; at the latest the test's end does
 }
 
-// open starts a session as web/src/worker.ts does.
+// openPage starts a session as web/src/worker.ts does.
 func openPage(t *testing.T, tokenPath string) *page {
+	t.Helper()
+	p := newPage(t, tokenPath)
+	p.open(object("profile", "default", "setup", newObject()))
+	return p
+}
+
+// newPage is a page that has not opened its session yet.
+func newPage(t *testing.T, tokenPath string) *page {
 	t.Helper()
 	p := &page{t: t, events: make(chan js.Value, 10_000)}
 	p.fetch = js.Global().Call("eval", `async (url, body, signal) => {
 		const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
 		return { status: answer.status, body: await answer.text(), base: answer.url, retryAfter: answer.headers.get("Retry-After") };
 	}`)
-	host := newObject()
-	var funcs []js.Func
+	p.host = newObject()
 	set := func(name string, f func(args []js.Value) any) {
 		fn := js.FuncOf(func(_ js.Value, args []js.Value) any { return f(args) })
-		funcs = append(funcs, fn)
-		host.Set(name, fn)
+		p.funcs = append(p.funcs, fn)
+		p.host.Set(name, fn)
 	}
 	set("token", func(args []js.Value) any {
 		request := args[0]
@@ -59,19 +68,22 @@ func openPage(t *testing.T, tokenPath string) *page {
 	})
 	set("release", func(args []js.Value) any { return nil })
 	set("emit", func(args []js.Value) any { p.events <- args[0]; return nil })
-	p.session = open(object("profile", "default", "setup", newObject()), host)
+	return p
+}
+
+func (p *page) open(options js.Value) {
+	p.session = open(options, p.host)
 	p.close = sync.OnceFunc(func() {
 		p.session.Call("close")
 		p.want("closed")
 		// That event came inside a call out of Go. Leave it before the program may
 		// end: the glue cannot return into one that has.
 		time.Sleep(time.Millisecond)
-		for _, f := range funcs {
+		for _, f := range p.funcs {
 			f.Release()
 		}
 	})
-	t.Cleanup(p.close)
-	return p
+	p.t.Cleanup(p.close)
 }
 
 // want waits for an event of the given type and returns it. Anything that leaks

@@ -78,6 +78,8 @@ func eventObject(e session.Event) js.Value {
 		return object("type", "stalled", "ended", e.Ended, "waitedMs", ms(e.For))
 	case session.SessionCap:
 		return object("type", "sessioncap", "msLeft", ms(e.Left), "video", e.Pictures)
+	case session.Crashed:
+		return object("type", "crashed", "message", e.Panic.Error(), "stack", e.Panic.Stack)
 	case session.Closed:
 		o := object("type", "closed")
 		if e.Err != nil {

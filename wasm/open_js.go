@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"syscall/js"
 	"time"
 
@@ -16,8 +17,6 @@ import (
 func open(options, host js.Value) js.Value {
 	page, news := edge.Host{Value: host}, newMailbox()
 	cfg := session.Config{
-		Profile: options.Get("profile").String(),
-		Setup:   live.Payload(options.Get("setup")),
 		Editor:  edge.Editor{},
 		Source:  page.Token,
 		Release: page.Release,
@@ -27,11 +26,16 @@ func open(options, host js.Value) js.Value {
 	if !js.Global().Get("document").IsUndefined() {
 		cfg.Frozen = 90 * time.Second // a hidden page's timers are late by up to a minute, a worker's are not
 	}
-	if model := options.Get("model"); model.Type() == js.TypeString {
-		cfg.Model = model.String()
-	}
+	unread := live.Try(func() error {
+		cfg.Profile, cfg.Setup = options.Get("profile").String(), options.Get("setup")
+		if model := options.Get("model"); model.Type() == js.TypeString {
+			cfg.Model = model.String()
+		}
+		return nil
+	})
 	s := session.New(cfg)
-	exports, release := export(map[string]func(args []js.Value){
+	crash(s, unread)
+	exports, release := export(s, map[string]func(args []js.Value){
 		"send": func(args []js.Value) {
 			id := args[0]
 			settle := func(err error) { news.put(sentObject(id, err)) }
@@ -53,10 +57,20 @@ func open(options, host js.Value) js.Value {
 		news.close()
 	}()
 	go func() {
-		news.deliver(func(event js.Value) { host.Call("emit", event) })
+		news.deliver(func(event js.Value) { guard(s, func() { host.Call("emit", event) }) })
 		release()
 	}()
 	return exports
+}
+
+// guard calls f for the session, whose end it is if f panics.
+func guard(s *session.Session, f func()) { crash(s, live.Try(func() error { f(); return nil })) }
+
+// crash ends the session if err is a panic.
+func crash(s *session.Session, err error) {
+	if p, ok := errors.AsType[*live.Panic](err); ok {
+		s.Crash(p)
+	}
 }
 
 func dial(ctx context.Context, t live.Token) (session.Conn, error) {
@@ -67,13 +81,14 @@ func dial(ctx context.Context, t live.Token) (session.Conn, error) {
 	return socket, nil
 }
 
-// export makes an object of functions, and the function that lets go of them.
-func export(funcs map[string]func(args []js.Value)) (object js.Value, release func()) {
+// export makes an object of functions for the session, and the function that lets
+// go of them.
+func export(s *session.Session, funcs map[string]func(args []js.Value)) (object js.Value, release func()) {
 	object = newObject()
 	var made []js.Func
 	for name, f := range funcs {
 		fn := js.FuncOf(func(_ js.Value, args []js.Value) any {
-			f(args)
+			guard(s, func() { f(args) })
 			return nil
 		})
 		made = append(made, fn)

@@ -67,30 +67,31 @@ func (h Host) Release(t live.Token) {
 	}
 }
 
-// await waits for a promise as long as ctx lasts.
+// await waits as long as ctx lasts for what may be a promise.
 func await(ctx context.Context, promise js.Value) (js.Value, error) {
 	type outcome struct {
-		value js.Value
-		err   error
+		value    js.Value
+		rejected bool
 	}
 	done := make(chan outcome, 1)
 	// Both callbacks stay until the promise settles, whoever still waits.
-	var resolved, rejected js.Func
-	release := func() { resolved.Release(); rejected.Release() }
-	resolved = js.FuncOf(func(_ js.Value, args []js.Value) any {
-		done <- outcome{value: args[0]}
-		release()
-		return nil
-	})
-	rejected = js.FuncOf(func(_ js.Value, args []js.Value) any {
-		done <- outcome{err: refused(node{args[0]})}
-		release()
-		return nil
-	})
-	promise.Call("then", resolved, rejected)
+	var callbacks [2]js.Func
+	for i := range callbacks {
+		callbacks[i] = js.FuncOf(func(_ js.Value, args []js.Value) any {
+			done <- outcome{args[0], i == 1}
+			for _, f := range callbacks {
+				f.Release()
+			}
+			return nil
+		})
+	}
+	js.Global().Get("Promise").Call("resolve", promise).Call("then", callbacks[0], callbacks[1])
 	select {
 	case o := <-done:
-		return o.value, o.err
+		if o.rejected {
+			return js.Value{}, refused(node{o.value})
+		}
+		return o.value, nil
 	case <-ctx.Done():
 		return js.Value{}, context.Cause(ctx)
 	}

@@ -17,12 +17,12 @@ type Socket struct {
 	decoder js.Value
 	arrived chan struct{} // holds a value when there may be news
 	opened  chan struct{} // closed by the open event
-	closed  chan struct{} // closed by the close event
+	closed  chan struct{} // closed with the end
 	drop    func()        // detaches and releases the callbacks
 
 	mu     sync.Mutex
-	frames []js.Value       // guarded by mu: string or ArrayBuffer
-	end    *live.CloseError // guarded by mu
+	frames []js.Value // guarded by mu: string or ArrayBuffer
+	end    error      // guarded by mu: *live.CloseError, unless a callback panicked
 }
 
 // Dial opens a socket with the token. The error is *live.CloseError when the
@@ -48,8 +48,8 @@ func Dial(ctx context.Context, t live.Token) (*Socket, error) {
 		s.drop()
 		return nil, s.end
 	case <-ctx.Done():
-		s.ws.Call("close")
 		s.drop()
+		s.ws.Call("close")
 		return nil, context.Cause(ctx)
 	}
 }
@@ -70,16 +70,17 @@ func newWebSocket(url string) (ws js.Value, err error) {
 func (s *Socket) listen() {
 	callbacks := map[string]func(event js.Value){
 		"open":    func(js.Value) { close(s.opened) },
-		"message": func(e js.Value) { s.append(e.Get("data"), nil) },
+		"message": func(e js.Value) { s.append(e.Get("data")) },
 		"close": func(e js.Value) {
-			s.append(js.Value{}, &live.CloseError{Code: e.Get("code").Int(), Reason: e.Get("reason").String()})
-			close(s.closed)
+			s.finish(&live.CloseError{Code: e.Get("code").Int(), Reason: e.Get("reason").String()})
 		},
 	}
 	attached := make(map[string]js.Func, len(callbacks))
 	for event, callback := range callbacks {
 		attached[event] = js.FuncOf(func(_ js.Value, args []js.Value) any {
-			callback(args[0])
+			if err := live.Try(func() error { callback(args[0]); return nil }); err != nil {
+				s.finish(err)
+			}
 			return nil
 		})
 		s.ws.Call("addEventListener", event, attached[event])
@@ -92,13 +93,20 @@ func (s *Socket) listen() {
 	})
 }
 
-// append adds a frame or the end, whichever is set, and signals.
-func (s *Socket) append(frame js.Value, end *live.CloseError) {
+// append adds a frame and signals.
+func (s *Socket) append(frame js.Value) {
 	s.mu.Lock()
-	if end == nil {
-		s.frames = append(s.frames, frame)
-	} else {
+	s.frames = append(s.frames, frame)
+	s.mu.Unlock()
+	s.signal()
+}
+
+// finish ends the socket and signals. The first end counts.
+func (s *Socket) finish(end error) {
+	s.mu.Lock()
+	if s.end == nil {
 		s.end = end
+		close(s.closed)
 	}
 	s.mu.Unlock()
 	s.signal()
@@ -129,7 +137,7 @@ func (s *Socket) Receive(ctx context.Context) (live.Message, error) {
 	}
 }
 
-func (s *Socket) next() (frame js.Value, ok bool, end *live.CloseError) {
+func (s *Socket) next() (frame js.Value, ok bool, end error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.frames) == 0 {
@@ -204,16 +212,18 @@ func (s *Socket) Buffered() int { return s.ws.Get("bufferedAmount").Int() }
 // Close asks for a normal close, waits for it as long as ctx lasts, and lets go
 // of the socket. A browser takes 60 s to give up on a dead line (measured).
 func (s *Socket) Close(ctx context.Context) {
+	defer func() {
+		s.drop()
+		s.mu.Lock()
+		s.frames = nil // nobody is told any more
+		s.mu.Unlock()
+	}()
 	s.ws.Call("close", live.CloseNormal)
 	select {
 	case <-s.closed:
 	case <-ctx.Done():
-		s.append(js.Value{}, &live.CloseError{Code: live.CloseAbnormal})
+		s.finish(&live.CloseError{Code: live.CloseAbnormal})
 	}
-	s.drop()
-	s.mu.Lock()
-	s.frames = nil // nobody is told any more
-	s.mu.Unlock()
 }
 
 // NewInput reads a client message, a JavaScript object.
