@@ -128,5 +128,7 @@ export type EngineEvent =
   | { type: "sessioncap"; msLeft: number; video: boolean }
   /** Audio evicted from the ring before it could be sent. */
   | { type: "dropped"; ms: number }
+  /** Something panicked: "closed" follows. Holds nothing that anybody said, and no secret. */
+  | { type: "crashed"; message: string; stack: string }
   /** The last event. failure is absent after close(). */
   | { type: "closed"; failure?: Failure };

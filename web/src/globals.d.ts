@@ -13,6 +13,10 @@ declare class Go {
   run(instance: WebAssembly.Instance): Promise<void>;
   /** The one way from JavaScript back into a running program. */
   _resume(): void;
+  /** Go's timers, which call _resume. */
+  _scheduledTimeouts: Map<number, number>;
+  /** What Go has references to, from run until the program exits. */
+  _values?: unknown[];
 }
 
 declare var livevaletAnnounce: import("./engine").Announce | undefined;

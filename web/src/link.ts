@@ -54,7 +54,7 @@ export class Link {
     worker.onerror = (event) => {
       event.preventDefault();
       // A script that did not load gives an event without a message.
-      if (event.message) this.#take({ type: "crashed", message: event.message });
+      if (event.message) this.#take({ type: "crashed", message: "an exception in the Worker", stack: `${event.filename}:${event.lineno}` });
       else this.#fail("network", notLoaded(__WORKER_FILE__));
     };
     this.#attach(worker, () => worker.terminate());

@@ -208,6 +208,7 @@ export interface SessionEventMap {
   stalled: CustomEvent<StalledDetail>;
   sessioncap: CustomEvent<SessionCapDetail>;
   dropped: CustomEvent<DroppedDetail>;
+  crashed: CustomEvent<CrashedDetail>;
   closed: CustomEvent<ClosedDetail>;
 }
 
@@ -339,6 +340,18 @@ export interface SessionCapDetail {
 /** Sound that gave way to newer sound before it could be sent. */
 export interface DroppedDetail {
   ms: number;
+}
+
+/**
+ * Something in the engine broke, a mistake of ours. The conversation is over, its
+ * socket closed and its lease released, and `closed` follows with the code
+ * `"crashed"`. You can `connect` again at once. Please report it: neither field
+ * holds a secret or anything that was said.
+ */
+export interface CrashedDetail {
+  message: string;
+  /** Functions and lines, the innermost first. */
+  stack: string;
 }
 
 /** `error` is absent after {@link Session.close}. */

@@ -24,8 +24,8 @@ export type FromHost =
   | { type: "token"; id: number; request: TokenRequest }
   | { type: "abort-token"; id: number }
   | { type: "release"; url: string; leaseId: string }
-  /** The engine is gone. Nothing follows. */
-  | { type: "crashed"; message: string };
+  /** The engine is gone. Nothing follows. Holds nothing that anybody said, and no secret. */
+  | { type: "crashed"; message: string; stack: string };
 
 /** The end of a Worker or of a MessageChannel. */
 export interface Port {

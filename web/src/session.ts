@@ -148,6 +148,7 @@ export class Session extends EventTarget {
       case "release":
         return void release(this.#plan.tokens, message.url, message.leaseId);
       case "crashed":
+        this.#news(message);
         return this.#over({
           code: "crashed",
           phase: this.#connecting ? "setup" : "live",

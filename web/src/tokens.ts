@@ -74,12 +74,18 @@ export async function release(spec: TokenSpec, url: string, leaseId: string): Pr
 
 /** Releases the lease of a reply that no engine took. */
 export function discard(spec: TokenSpec, reply: TokenReply): void {
+  const lease = leaseOf(reply);
+  if (lease) void release(spec, lease.url, lease.leaseId);
+}
+
+/** The lease that a reply grants, if one, and where to release it. */
+export function leaseOf(reply: TokenReply): { url: string; leaseId: string } | undefined {
   try {
     const [grant, base] = "grant" in reply ? [reply.grant] : [JSON.parse(reply.body), reply.base];
     const { leaseId, releaseUrl } = grant as { leaseId?: string; releaseUrl?: string };
-    if (leaseId && releaseUrl) void release(spec, new URL(releaseUrl, base).href, leaseId);
+    return leaseId && releaseUrl ? { url: new URL(releaseUrl, base).href, leaseId } : undefined;
   } catch {
-    // No grant, no lease.
+    return undefined; // No grant, no lease.
   }
 }
 

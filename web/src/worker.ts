@@ -5,7 +5,7 @@
 import "wasm_exec.js";
 import type { Engine, EngineSession, Host, TokenReply, TokenRequest } from "./engine";
 import type { FromHost, Port, ToHost } from "./messages";
-import { tokenSource, type Endpoint } from "./tokens";
+import { leaseOf, tokenSource, type Endpoint } from "./tokens";
 
 interface Question {
   resolve(reply: TokenReply): void;
@@ -18,12 +18,16 @@ export function serve(port: Port): void {
   let asked = 0;
   let engine: Engine | undefined;
   let session: EngineSession | undefined;
+  let lease: ReturnType<typeof leaseOf>;
   let gone = false;
 
-  function crash(reason: unknown): void {
+  /** The engine cannot tell its own end, nor give its lease back. */
+  function crash(message: string, stack: string): void {
     if (gone) return;
     gone = true;
-    post({ type: "crashed", message: reason instanceof Error ? reason.message : String(reason) });
+    if (lease) post({ type: "release", ...lease });
+    post({ type: "crashed", message, stack });
+    session?.close(); // in vain, unless it was not the engine that threw
   }
 
   function askPage(request: TokenRequest, signal: AbortSignal): Promise<TokenReply> {
@@ -42,7 +46,11 @@ export function serve(port: Port): void {
   /** The page began with the first request before this host existed, so it has the answer to that one. */
   function tokens(endpoint: Endpoint | undefined): Host["token"] {
     const ask = endpoint === undefined ? askPage : tokenSource(endpoint);
-    return (request, signal) => (asked === 0 ? askPage : ask)(request, signal);
+    return async (request, signal) => {
+      const reply = await (asked === 0 ? askPage : ask)(request, signal);
+      lease = leaseOf(reply) ?? lease;
+      return reply;
+    };
   }
 
   function take(message: ToHost): void {
@@ -51,7 +59,7 @@ export function serve(port: Port): void {
         start(message.module, crash).then((started) => {
           engine = started;
           post({ type: "ready" });
-        }, crash);
+        }, (error) => crash(...told(error)));
         return;
       case "open":
         session = engine!.open(message.options, {
@@ -90,32 +98,79 @@ export function serve(port: Port): void {
     try {
       take(data as ToHost);
     } catch (error) {
-      crash(error);
+      crash(...told(error));
     }
   };
 }
 
+type Crash = (message: string, stack: string) => void;
+
 /** Runs the Go program and resolves with what it announces. An end at any time is a crash. */
-async function start(module: WebAssembly.Module, crash: (reason: unknown) => void): Promise<Engine> {
-  // A trap, or a timer that fires after the program's end, throws out of here.
-  class Program extends Go {
-    override _resume(): void {
-      try {
-        super._resume();
-      } catch (error) {
-        crash(error);
-      }
-    }
-  }
-  const program = new Program();
+async function start(module: WebAssembly.Module, crash: Crash): Promise<Engine> {
+  const program = new Program(crash);
   const instance = await WebAssembly.instantiate(module, program.importObject);
   return new Promise((resolve) => {
     globalThis.livevaletAnnounce = (engine) => {
       delete globalThis.livevaletAnnounce;
       resolve(engine);
     };
-    program.run(instance).then(() => crash("the engine stopped"), crash);
+    void program.run(instance);
   });
+}
+
+/**
+ * The Go program. It catches its panics, but not a trap or what Go's runtime takes
+ * for fatal (memory, deadlock). Such an end is told once; what the program has
+ * left behind is ended too, or calls in vain.
+ */
+class Program extends Go {
+  #crash: Crash;
+  #held: unknown[] = [];
+  #ended = false;
+
+  constructor(crash: Crash) {
+    super();
+    this.#crash = crash;
+  }
+
+  override async run(instance: WebAssembly.Instance): Promise<void> {
+    try {
+      const exit = super.run(instance);
+      this.#held = this._values ?? [];
+      await exit;
+      this.#end("the engine stopped", "");
+    } catch (error) {
+      this.#end(...told(error));
+    }
+  }
+
+  override _resume(): void {
+    if (this.#ended) return;
+    try {
+      super._resume();
+    } catch (error) {
+      this.#end(...told(error));
+    }
+  }
+
+  #end(message: string, stack: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const timer of this._scheduledTimeouts.values()) clearTimeout(timer);
+    this._scheduledTimeouts.clear(); // wasm_exec.js resumes in a loop while its timer is in there
+    for (const held of this.#held) if (held instanceof WebSocket) held.close(1000);
+    this.#held = [];
+    this.#crash(message, stack);
+  }
+}
+
+/** What can be told of an exception. Its text may hold anything, unless it is the browser's own about wasm. */
+function told(error: unknown): [message: string, stack: string] {
+  if (!(error instanceof Error)) return ["an exception", ""];
+  const { RuntimeError, LinkError, CompileError } = WebAssembly;
+  const harmless = [RuntimeError, LinkError, CompileError, RangeError].some((kind) => error instanceof kind);
+  const stack = (error.stack ?? "").replace(String(error), "").trim();
+  return [harmless ? String(error) : error.name, error.message && stack.includes(error.message) ? "" : stack];
 }
 
 if ("DedicatedWorkerGlobalScope" in globalThis) serve(globalThis as unknown as Port);

@@ -24,7 +24,7 @@ export async function within(options: ConnectOptions, use: (session: Session) =>
 
 function events(session: Session): [string, any][] {
   const seen: [string, any][] = [];
-  for (const type of ["status", "message", "resumed", "goaway", "token", "dropped", "transcript", "usage", "emptyturn", "stalled", "sessioncap", "closed"] as const) {
+  for (const type of ["status", "message", "resumed", "goaway", "token", "dropped", "transcript", "usage", "emptyturn", "stalled", "sessioncap", "crashed", "closed"] as const) {
     session.addEventListener(type, (event) => seen.push([type, event.detail]));
   }
   return seen;
@@ -245,13 +245,32 @@ for (const worker of [true, false]) {
     same(calls, ["error", "close"]);
   });
 
-  for (const [what, text] of [["throws", "!throw"], ["exits", "!exit"]] as const) {
-    test(`${how}: an engine that ${what} has crashed`, async () => {
-      const session = await connect({ worker, token: "/token/echo" });
-      const error = await rejection(session.sendRealtimeInput({ text }).then(() => session.sendRealtimeInput({ text: "!hold" })));
+  for (const [what, text, message] of [
+    ["throws", "!throw", "Error"],
+    ["exits", "!exit", "the engine stopped"],
+    ["panics", "!panic", "panic of type string"],
+  ] as const) {
+    test(`${how}: an engine that ${what} has crashed: told once, and its lease given back`, async () => {
+      const calls: any[] = [];
+      const lease = `lease-${text}-${worker}`;
+      const session = await connect({
+        worker,
+        token: `/token/grant?lease=${lease}`,
+        callbacks: { onerror: (event) => calls.push(event.error.code), onclose: () => calls.push("close") },
+      });
+      const seen = events(session);
+      const waiting = session.sendRealtimeInput({ text: "!hold" });
+      const error = await rejection(session.sendRealtimeInput({ text }).then(() => waiting));
       same([error.code, error.phase, error.retryable], ["crashed", "live", true]);
+      same((await rejection(waiting)).code, "crashed");
       same(session.state, "closed");
       await session.close();
+      same(calls, ["crashed", "close"]);
+      const end = seen.filter(([type, { state }]) => type === "crashed" || type === "closed" || state === "closed");
+      same(end.map(([type]) => type), ["crashed", "status", "closed"]);
+      same([end[0]![1].message, end[0]![1].stack.includes("threw")], [message, false]);
+      await until(async () => (await journal()).some(({ path, body }) => path === "/token/release" && body.leaseId === lease), "the release");
+      await (await connect({ worker, token: "/token/echo" })).close();
     });
   }
 

@@ -11,13 +11,25 @@ const failure: Failure = {
 
 class FakeGo {
   importObject = {};
+  _scheduledTimeouts = new Map();
+  _values = [];
   #end!: () => void;
   #ended = new Promise<void>((resolve) => (this.#end = resolve));
 
   run(): Promise<void> {
-    const engine: Engine = { open: (options, host) => open(options, host, this.#end) };
+    const engine: Engine = { open: (options, host) => open(options, host, () => this.#exit()) };
     setTimeout(() => globalThis.livevaletAnnounce!(engine));
     return this.#ended;
+  }
+
+  /** Leaves a timer behind, as real programs do. */
+  #exit(): void {
+    const late = setTimeout(() => {
+      this._resume();
+      if (this._scheduledTimeouts.has(1)) throw new Error("a timer is called again and again");
+    }, 20);
+    this._scheduledTimeouts.set(1, late);
+    this.#end();
   }
 
   _resume(): void {}
@@ -27,6 +39,7 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
   if (options.profile === "throw") throw new Error("open threw");
   const abort = new AbortController();
   let closed = false;
+  let granted: any;
 
   const ask = (request: TokenRequest) => host.token(request, abort.signal);
   const say = (message: Record<string, unknown>) => host.emit({ type: "message", message });
@@ -45,7 +58,7 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
     if (options.profile === "silent") return;
     let reply: TokenReply;
     try {
-      reply = await ask({ reason: "start", profile: options.profile });
+      granted = reply = await ask({ reason: "start", profile: options.profile });
     } catch (error) {
       return end({ code: "network", phase: "token", message: String(error), retryable: true });
     }
@@ -67,6 +80,11 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
       throw new Error("send threw");
     },
     "!exit": () => exit(),
+    "!panic": () => {
+      host.release(new URL("/token/release", self.location.origin).href, JSON.parse(granted.body).leaseId);
+      host.emit({ type: "crashed", message: "panic of type string", stack: "main.main (main_js.go:1)" });
+      end({ code: "crashed", phase: "live", message: "session ended", retryable: true });
+    },
     "!fail": () => end(failure),
     "!renew": () =>
       void ask({ reason: "renew", profile: options.profile, url: new URL("/token/renew", self.location.origin).href, leaseId: "lease-1" }).then(
