@@ -33,7 +33,9 @@ func TestACrashIsToldOnceAndLeavesNothingBehind(t *testing.T) {
 		{"its options are none", func(_ *testing.T, p *page) { p.open(js.Undefined()) }, nil, "", "panic of type *js.ValueError"},
 		{"the host throws when asked for a token", func(t *testing.T, p *page) { on(t, p.host, "token", "() => true") }, nil, "token", "panic of type js.Error"},
 		{"the host throws at news", func(t *testing.T, p *page) { on(t, p.host, "emit", "(e) => e.type === 'token'") }, nil, "", "panic of type js.Error"},
-		{"the browser throws at a frame", func(t *testing.T, p *page) { on(t, prototype("TextDecoder"), "decode", "(data) => data instanceof ArrayBuffer") }, nil, "setup", "panic of type js.Error"},
+		{"the browser throws at a frame", func(t *testing.T, p *page) {
+			on(t, prototype("TextDecoder"), "decode", "(data) => data instanceof ArrayBuffer")
+		}, nil, "setup", "panic of type js.Error"},
 		{"the browser throws at a close", func(t *testing.T, p *page) { on(t, prototype("WebSocket"), "close", "() => true") },
 			func(p *page) { p.session.Call("close") }, "live", "panic of type js.Error"},
 		{"the host throws at an answer", func(t *testing.T, p *page) { on(t, p.host, "emit", "(e) => e.message?.serverContent") },
