@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -166,6 +167,18 @@ func input(n node) (live.Input, error) {
 
 // fullScale is the level of sound that cannot be read: somebody may be heard in it.
 const fullScale = 1 << 15
+
+// changeable are the fields of the setup that an update may change.
+var changeable = []string{"systemInstruction", "tools"}
+
+// update reads a change of the setup.
+func update(n node) (live.Update, error) {
+	fields := n.keys()
+	if len(fields) == 0 || slices.ContainsFunc(fields, func(field string) bool { return !slices.Contains(changeable, field) }) {
+		return live.Update{}, errors.New("an update holds systemInstruction, tools or both, and nothing else")
+	}
+	return live.Update{Fields: fields, Body: n.body()}, nil
+}
 
 // sound tells how long a blob of 16-bit mono PCM plays, at least 1 ms, so that it
 // is never taken for another kind of input, and its level.

@@ -75,6 +75,15 @@ func (Editor) Recap(lines []live.Line) live.Payload {
 	return newObject().with("clientContent", newObject().with("turns", newList([]node{turn("user", text)}))).body()
 }
 
+// Merge is a setup with the fields of change in place of its own.
+func (Editor) Merge(setup, change live.Payload) live.Payload {
+	merged := nodeOf(setup)
+	for _, field := range nodeOf(change).keys() {
+		merged = merged.with(field, nodeOf(change).get(field))
+	}
+	return merged.body()
+}
+
 func turn(role, text string) node {
 	part := newObject().with("text", newText(text))
 	return newObject().with("role", newText(role)).with("parts", newList([]node{part}))

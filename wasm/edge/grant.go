@@ -94,6 +94,9 @@ func grantOf(n node, base string) live.Token {
 			Idle:           seconds(limits.get("idleSeconds")),
 		},
 	}
+	for _, field := range n.get("allow").items() {
+		t.Allow = append(t.Allow, field.text())
+	}
 	for _, m := range caps.get("modalities").items() {
 		t.Capabilities.Modalities = append(t.Capabilities.Modalities, m.text())
 	}

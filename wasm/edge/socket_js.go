@@ -226,5 +226,8 @@ func (s *Socket) Close(ctx context.Context) {
 	}
 }
 
+// NewUpdate reads a change of the setup, a JavaScript object.
+func NewUpdate(body js.Value) (live.Update, error) { return update(node{body}) }
+
 // NewInput reads a client message, a JavaScript object.
 func NewInput(body js.Value) (live.Input, error) { return input(node{body}) }

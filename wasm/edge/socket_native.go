@@ -214,5 +214,8 @@ func (s *Socket) Close(ctx context.Context) {
 	s.stop()
 }
 
+// NewUpdate reads a change of the setup, a decoded JSON tree.
+func NewUpdate(body map[string]any) (live.Update, error) { return update(node{body}) }
+
 // NewInput reads a client message, a decoded JSON tree.
 func NewInput(body map[string]any) (live.Input, error) { return input(node{body}) }

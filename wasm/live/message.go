@@ -75,6 +75,12 @@ type Setup struct {
 	Body   Payload // BidiGenerateContentSetup without model and sessionResumption
 }
 
+// Update is a change of the setup.
+type Update struct {
+	Fields []string // the top-level fields in Body
+	Body   Payload  // BidiGenerateContentSetup with these fields alone
+}
+
 // Input is one client message after setup.
 type Input struct {
 	// Asks is set when the model answers this input with a turn.

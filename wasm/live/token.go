@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -35,6 +36,14 @@ const (
 // resumption handle included.
 const LockFull = "full"
 
+const (
+	// LockMasked is the lock whose tokens replace all fields of the client's setup
+	// but those that the issuer allows.
+	LockMasked = "masked"
+	// LockNone is the lock of tokens that leave the whole setup to the client.
+	LockNone = "none"
+)
+
 // Token is one grant of the issuer: the credential, what it is good for, and
 // where to renew it. Durations count from the moment the grant was asked for
 // unless they say otherwise, so a page with a wrong clock reckons the same as any other.
@@ -42,8 +51,9 @@ type Token struct {
 	Secret  Secret // the ephemeral token's name, "auth_tokens/…"
 	Lease   Secret
 	Profile string
-	Model   string // "models/…"
-	Lock    string // "masked", "full" or "none"
+	Model   string   // "models/…"
+	Lock    string   // LockMasked, LockFull or LockNone
+	Allow   []string // fields of the setup that a masked lock leaves to the client, such as "tools"
 
 	ExpiresIn           time.Duration // messages are refused afterwards
 	NewSessionExpiresIn time.Duration // no new session starts afterwards; resuming may
@@ -74,6 +84,13 @@ type Limits struct {
 	Connection     time.Duration
 	Max            time.Duration
 	Idle           time.Duration
+}
+
+// Leaves reports whether the client may set that field of the setup. Where the
+// issuer does not say so, it may not: the service then passes over the field in
+// silence.
+func (t Token) Leaves(field string) bool {
+	return t.Lock == LockNone || t.Lock == LockMasked && slices.Contains(t.Allow, field)
 }
 
 // Check reports what makes a grant unusable. The message never holds the token.

@@ -104,6 +104,7 @@ type line struct {
 	liveAt     time.Time
 	goAway     *deadline
 	doubt      *deadline // set once the line may be dead
+	change     *deadline // set once the setup was updated
 	beat       time.Time // when this goroutine ran last
 	heard      time.Time // when a message came last
 	backlog    backlog
@@ -166,7 +167,7 @@ func (l *line) setUp(ctx, settingUp context.Context) end {
 	l.grant.opened = true
 	l.grant.spent = l.grant.spent || l.handle.IsZero()
 	l.seeded = l.seedable()
-	if err := l.conn.Setup(live.Setup{Model: model, Handle: l.handle, Seeded: l.seeded, Body: l.cfg.Setup}); err != nil && !errors.Is(err, live.ErrNotOpen) {
+	if err := l.conn.Setup(live.Setup{Model: model, Handle: l.handle, Seeded: l.seeded, Body: l.setup.next}); err != nil && !errors.Is(err, live.ErrNotOpen) {
 		return l.ended(err)
 	} // a socket that is not open tells why through Receive
 	for l.liveAt.IsZero() {
@@ -191,6 +192,7 @@ func (l *line) live() {
 	}
 	l.tokenNews(l.grant, true)
 	l.emit(Status{State: StateLive, Cause: l.cause})
+	l.setup.applied()
 	if l.last == nil {
 		return
 	}
@@ -281,7 +283,7 @@ func (l *line) deadlines() []deadline {
 		token.want = token.must // no other token yet
 	}
 	all := []deadline{token}
-	for _, d := range []*deadline{l.goAway, l.doubt} {
+	for _, d := range []*deadline{l.goAway, l.doubt, l.change} {
 		if d != nil {
 			all = append(all, *d)
 		}
@@ -358,6 +360,11 @@ func (l *line) flush(now time.Time) (again time.Time) {
 		it, ok := l.outbox.take()
 		if !ok {
 			return time.Time{}
+		}
+		if it.update != nil {
+			l.outbox.forget(it)
+			l.update(it, now)
+			continue
 		}
 		if len(it.input.Answers) > 0 {
 			l.outbox.forget(it)

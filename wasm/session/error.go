@@ -67,6 +67,8 @@ var (
 	ErrNoCall = errors.New("no such function call waits for a response: it was answered, withdrawn or never made")
 	// ErrOrphaned is what a response gets whose call the service forgot.
 	ErrOrphaned = errors.New("the service forgot the function call over a cut and did not make it again")
+	// ErrLocked is what an update gets of a field that the token's lock fixes.
+	ErrLocked = errors.New("the token fixes this field of the setup: leave it to the page in the profile, or set it there")
 	// ErrDropped is what sound gets that gave way to newer sound.
 	ErrDropped = errors.New("sound dropped: it waited longer than the ring holds")
 )

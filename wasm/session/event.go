@@ -25,6 +25,7 @@ const (
 	CauseCut     Cause = "cut"     // the socket ended without an announcement
 	CauseToken   Cause = "token"   // the service refused the token
 	CauseRenew   Cause = "renew"   // the token was about to expire
+	CauseUpdate  Cause = "update"  // the application changed the setup
 	CauseDoubt   Cause = "doubt"   // the line may have been dead
 	CauseRestart Cause = "restart" // the handle was dead, or there was none
 	CauseRetry   Cause = "retry"   // an attempt failed

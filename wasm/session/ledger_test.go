@@ -23,7 +23,10 @@ func (textEditor) History(lines []live.Line) live.Payload {
 	return fmt.Sprintf("history %v", lines)
 }
 func (textEditor) Recap(lines []live.Line) live.Payload { return fmt.Sprintf("recap %v", lines) }
-func (textEditor) StreamEnd() live.Payload              { return "audioStreamEnd" }
+func (textEditor) Merge(setup, change live.Payload) live.Payload {
+	return fmt.Sprint(setup, " with ", change)
+}
+func (textEditor) StreamEnd() live.Payload { return "audioStreamEnd" }
 func (textEditor) Cancellation(body live.Payload, ids map[string]string) live.Payload {
 	return fmt.Sprintf("%v of %v", body, ids)
 }

@@ -41,6 +41,7 @@ type outbox struct {
 // took it.
 type item struct {
 	input  live.Input
+	update *live.Update // nil, or what there is in place of input
 	settle func(error)
 
 	// The rest describes the last time that a socket took it.
@@ -56,7 +57,12 @@ func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
 
 // push adds input, or says at once why it cannot be sent.
 func (o *outbox) push(in live.Input, settle func(error)) error {
-	evicted, err := o.add(&item{input: in, settle: settle})
+	return o.add(&item{input: in, settle: settle})
+}
+
+// add adds an item.
+func (o *outbox) add(it *item) error {
+	evicted, err := o.append(it)
 	for _, old := range evicted {
 		old.settled(ErrDropped)
 	}
@@ -66,7 +72,7 @@ func (o *outbox) push(in live.Input, settle func(error)) error {
 	return err
 }
 
-func (o *outbox) add(it *item) (evicted []*item, err error) {
+func (o *outbox) append(it *item) (evicted []*item, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {

@@ -43,6 +43,8 @@ type Editor interface {
 	History([]live.Line) live.Payload
 	// Recap is a clientContent that sums up what was said, and asks nothing.
 	Recap([]live.Line) live.Payload
+	// Merge is a setup with the fields of change in place of its own.
+	Merge(setup, change live.Payload) live.Payload
 }
 
 // Config is what a session needs of the world. Editor, Source, Dial and Emit are
@@ -124,6 +126,7 @@ type Session struct {
 	clock     *clock
 	purse     purse
 	ledger    ledger
+	setup     setup
 	truths    *truths
 	hearing   hearing
 	handle    live.Secret   // of the newest resumable update
@@ -169,6 +172,7 @@ func New(cfg Config) *Session {
 		source: cfg.Source, profile: cfg.Profile, timeout: cfg.TokenTimeout, release: cfg.Release,
 		news: func(g *grant) { s.tokenNews(g, false) },
 	}
+	s.setup = setup{merge: func(setup, change live.Payload) live.Payload { return s.cfg.Editor.Merge(setup, change) }, next: cfg.Setup, live: cfg.Setup}
 	s.truths = newTruths(s.emit)
 	s.ledger.news = func(c ToolCall) { s.emit(c) }
 	if s.purse.release == nil {
@@ -235,7 +239,7 @@ func (s *Session) Run(ctx context.Context) error {
 	err := live.Try(func() error { return s.run(ctx) })
 	cancel(ErrClosed)
 	<-watched
-	for _, letGo := range []func(){s.purse.close, s.ledger.close, s.outbox.close, s.truths.transcript.close} {
+	for _, letGo := range []func(){s.purse.close, s.ledger.close, s.outbox.close, s.setup.close, s.truths.transcript.close} {
 		err = try(letGo, err)
 	}
 	cause, ended := CauseClosed, (*Error)(nil)
@@ -362,6 +366,9 @@ func (s *Session) apply(do action, end end) {
 // nobody says that it is dead, is tried with a new token and then given up, after
 // some tries and some time: the service may still hold the old socket.
 func (s *Session) descend(v verdict, end end) action {
+	if s.setup.refused(end) {
+		return again
+	}
 	do := v.do
 	if do == stop && end.replayed && v.code == CodeProtocol && closeCode(end.err) == live.CloseInvalid {
 		s.refused++
