@@ -90,14 +90,20 @@ func eventObject(e session.Event) js.Value {
 	panic("events: an event without a form for the page")
 }
 
-// sentObject tells what became of the input with the given id.
+// sentObject tells what became of the input, or the update, with the given id.
 func sentObject(id js.Value, err error) js.Value {
 	o := object("type", "sent", "id", id)
 	if err == nil {
 		return o
 	}
+	if refused, ok := errors.AsType[*session.Error](err); ok {
+		o.Set("failure", failureObject(refused))
+		return o
+	}
 	code, retryable := "invalid_request", false
 	switch {
+	case errors.Is(err, session.ErrLocked):
+		code = "locked"
 	case errors.Is(err, session.ErrClosed):
 		code = "aborted"
 	case errors.Is(err, session.ErrQueueFull):

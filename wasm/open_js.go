@@ -35,18 +35,33 @@ func open(options, host js.Value) js.Value {
 	})
 	s := session.New(cfg)
 	crash(s, unread)
+	// queue answers the call with that id once: at once if add fails, else when what
+	// it added is settled.
+	queue := func(id js.Value, add func(settle func(error)) error) {
+		settle := func(err error) { news.put(sentObject(id, err)) }
+		if err := add(settle); err != nil {
+			settle(err)
+		}
+	}
 	exports, release := export(s, map[string]func(args []js.Value){
 		"send": func(args []js.Value) {
-			id := args[0]
-			settle := func(err error) { news.put(sentObject(id, err)) }
-			in, err := edge.NewInput(args[1])
-			in.Rerun = len(args) > 2 && args[2].Truthy()
-			if err == nil {
-				err = s.Send(in, settle)
-			}
-			if err != nil {
-				settle(err)
-			}
+			queue(args[0], func(settle func(error)) error {
+				in, err := edge.NewInput(args[1])
+				if err != nil {
+					return err
+				}
+				in.Rerun = len(args) > 2 && args[2].Truthy()
+				return s.Send(in, settle)
+			})
+		},
+		"update": func(args []js.Value) {
+			queue(args[0], func(settle func(error)) error {
+				change, err := edge.NewUpdate(args[1])
+				if err != nil {
+					return err
+				}
+				return s.Update(change, settle)
+			})
 		},
 		"wake":  func([]js.Value) { s.Wake() },
 		"doubt": func([]js.Value) { s.Doubt() },

@@ -45,6 +45,49 @@ const refused = `async (options) => {
 	}
 }`
 
+// updating is a page whose own issuer leaves the tools to it: it declares one in the
+// middle of a conversation, and has it called.
+const updating = `async (options) => {
+	const { connect } = await import("/livevalet.js");
+	const token = async () => {
+		const grant = await (await fetch("/v1/token", { method: "POST" })).json();
+		const { name } = await (await fetch("/v1alpha/auth_tokens", {
+			method: "POST",
+			headers: { "Content-Type": "application/json", "x-goog-api-key": "emulator" },
+			body: JSON.stringify({
+				uses: 1, fieldMask: "model,generationConfig",
+				bidiGenerateContentSetup: { model: grant.model, generationConfig: { responseModalities: ["AUDIO"] } },
+			}),
+		})).json();
+		return { ...grant, token: name, allow: ["tools"] };
+	};
+	const session = await connect({ token, ...options, config: { outputAudioTranscription: {} } });
+	const next = (type, wanted = () => true) => new Promise((resolve) => session.addEventListener(type, function hear({ detail }) {
+		if (!wanted(detail)) return;
+		session.removeEventListener(type, hear);
+		resolve(detail);
+	}));
+	const final = ({ who, final }) => who === "model" && final;
+	const refused = ({ code }) => code;
+	const told = next("transcript", final);
+	await session.sendRealtimeInput({ text: "my name is Ada" });
+	await told;
+	const resumed = next("resumed");
+	const change = { tools: [{ functionDeclarations: [{ name: "get_time" }] }] };
+	const updated = await session.update(change).then(() => "updated", refused);
+	if (updated !== "updated") return await session.close(), updated;
+	const { rung, cause } = await resumed;
+	const answer = next("transcript", final);
+	await session.sendRealtimeInput({ text: "what is my name?" });
+	const { text } = await answer;
+	const called = next("toolcall");
+	await session.sendRealtimeInput({ text: "call get_time" });
+	const { name } = await called;
+	const locked = await session.update({ systemInstruction: "Be brief." }).catch(refused);
+	await session.close();
+	return [updated, rung, cause, text, name, locked].join();
+}`
+
 // TestBundle uses the built bundle as other people's pages do.
 func TestBundle(t *testing.T) {
 	server := browser.Serve(t, "dev", "--listen", "127.0.0.1:0")
@@ -56,6 +99,9 @@ func TestBundle(t *testing.T) {
 			"Promise.all([(" + converse + ")({}), (" + converse + ")({ worker: false })]).then((both) => both.join())",
 			"Your name is Ada. closed,Your name is Ada. closed"},
 		{"after preload connect works", `import("/livevalet.js").then(({ preload }) => preload()).then(() => (` + converse + ")({}))", "Your name is Ada. closed"},
+		{"in a Worker an update brings a tool", "(" + updating + ")({})", "updated,handle,update,Your name is Ada.,get_time,locked"},
+		{"on the page an update brings a tool, too", "(" + updating + ")({ worker: false })", "updated,handle,update,Your name is Ada.,get_time,locked"},
+		{"an update of what the issuer locks is told as such", "(" + updating + `)({ token: "/v1/token" })`, "locked"},
 		{"an unknown profile is the issuer's own error", "(" + refused + `)(() => ({ profile: "nobody" }))`, "true unknown_profile token false"},
 		{"an endpoint that is none is an error of the protocol", "(" + refused + `)(() => ({ token: "/nowhere" }))`, "true protocol token false"},
 		{"a setup that the service refuses is told with its reason's code",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -340,6 +341,15 @@ func TestTheEditorRewritesACopy(t *testing.T) {
 			},
 			`{"clientContent": {"turns": [{"role": "user", "parts": [{"text": "So far in this conversation:\nI said: hi\nYou said: hello"}]}]}}`,
 		},
+		"another setup": {
+			`{"tools": [1], "labels": {"a": "b"}}`, func(p live.Payload) live.Payload {
+				return editor.Merge(p, value(t, `{"tools": [], "systemInstruction": {"parts": []}}`))
+			},
+			`{"tools": [], "labels": {"a": "b"}, "systemInstruction": {"parts": []}}`,
+		},
+		"a first setup": {
+			`{"tools": []}`, func(p live.Payload) live.Payload { return editor.Merge(nil, p) }, `{"tools": []}`,
+		},
 		"the end of a stream": {
 			`{}`, func(live.Payload) live.Payload { return editor.StreamEnd() }, `{"realtimeInput": {"audioStreamEnd": true}}`,
 		},
@@ -361,6 +371,23 @@ func TestTheEditorRewritesACopy(t *testing.T) {
 				t.Error("the body it was given is changed")
 			}
 		})
+	}
+}
+
+func TestAnUpdateChangesWhatCanBeChanged(t *testing.T) {
+	for text, fields := range map[string][]string{
+		`{"tools": []}`:                          {"tools"},
+		`{"systemInstruction": {}, "tools": []}`: {"systemInstruction", "tools"},
+		`{}`:                                     nil,
+		`null`:                                   nil,
+		`{"tools": [], "model": "m"}`:            nil,
+		`{"sessionResumption": {}}`:              nil,
+	} {
+		got, err := update(nodeOf(value(t, text)))
+		slices.Sort(got.Fields)
+		if !slices.Equal(got.Fields, fields) || (err == nil) != (fields != nil) {
+			t.Errorf("%s changes %q, error %v", text, got.Fields, err)
+		}
 	}
 }
 

@@ -46,6 +46,22 @@ func TestASessionIsCappedWhereItsIssuerSaysSo(t *testing.T) {
 	}
 }
 
+func TestAGrantSaysWhatThePageMayChange(t *testing.T) {
+	for grant, may := range map[string]bool{
+		`{"lock": "none"}`: true,
+		`{"lock": "masked", "allow": ["systemInstruction", 1, "tools"]}`: true,
+		`{"lock": "masked", "allow": ["systemInstruction"]}`:             false,
+		`{"lock": "masked", "allow": "tools"}`:                           false,
+		`{"lock": "masked"}`:                                             false,
+		`{"lock": "full", "allow": ["tools"]}`:                           false,
+		`{"allow": ["tools"]}`:                                           false,
+	} {
+		if got := grantOf(nodeOf(value(t, grant)), "").Leaves("tools"); got != may {
+			t.Errorf("%s: the page may change tools: %v", grant, got)
+		}
+	}
+}
+
 func TestARefusalIsTyped(t *testing.T) {
 	for _, refusal := range []struct {
 		kind string

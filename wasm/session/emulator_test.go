@@ -78,6 +78,7 @@ type talk struct {
 	session *session.Session
 	life    time.Duration // of its tokens
 	seed    string
+	allow   []string // see live.Token
 
 	mu      sync.Mutex
 	resumed []session.Resumed
@@ -98,6 +99,7 @@ type conversation struct {
 	emulator *emulator.Server
 	life     time.Duration           // of tokens; zero is usual
 	seed     string                  // see live.Capabilities
+	allow    []string                // see live.Token
 	lag      func(net.Conn) net.Conn // what lies between; nil: nothing
 	setup    map[string]any          // nil: transcripts are asked for
 	tools    []any                   // of the setup
@@ -117,7 +119,7 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 			handler = c.front(emu)
 		}
 		client, stop := listen(handler, c.lag)
-		k := &talk{t: t, client: client, service: emu, life: cmp.Or(c.life, usual), seed: c.seed, turns: make(chan string, 1000), calls: make(chan string, 100),
+		k := &talk{t: t, client: client, service: emu, life: cmp.Or(c.life, usual), seed: c.seed, allow: c.allow, turns: make(chan string, 1000), calls: make(chan string, 100),
 			grows: map[string]string{}, final: map[string]session.Utterance{}}
 		source, setup := session.TokenSource(k.mint), c.setup
 		if c.source != nil {
@@ -194,7 +196,7 @@ func (k *talk) mint(ctx context.Context, _ live.Need) (live.Token, error) {
 	k.minted++
 	k.mu.Unlock()
 	return live.Token{
-		Secret: live.NewSecret(answer.Name), Profile: "default", Model: "models/gemini-3.8-live", Lock: "masked",
+		Secret: live.NewSecret(answer.Name), Profile: "default", Model: "models/gemini-3.8-live", Lock: live.LockMasked, Allow: k.allow,
 		ExpiresIn: k.life, NewSessionExpiresIn: time.Minute, RenewAfter: k.life * 3 / 4, Param: "access_token",
 		Capabilities: live.Capabilities{Seed: k.seed},
 		URL:          "ws://emulator/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",

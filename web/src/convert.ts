@@ -3,7 +3,7 @@
 // where the protocol has a field. What cannot be sent is refused by path.
 
 import { misuse } from "./errors";
-import type { ClientContent, LiveConnectConfig, RealtimeInput, ToolResponse } from "/livevalet.js";
+import type { ClientContent, LiveConnectConfig, RealtimeInput, SessionUpdate, ToolResponse } from "/livevalet.js";
 
 type Json = string | number | boolean | null | Json[] | Dict;
 type Dict = { [key: string]: Json };
@@ -57,6 +57,15 @@ export function toSetup(config: LiveConnectConfig = {}): Record<string, unknown>
   }
   if (Object.keys(generation).length > 0) setup.generationConfig = generation;
   return setup;
+}
+
+/** A change of a running session's setup: of fields that the service takes when it resumes one. */
+export function toUpdate(change: SessionUpdate): Record<string, unknown> {
+  const fields = Object.keys(dict(plain(change, "update"), "update"));
+  if (fields.length === 0 || fields.some((field) => field !== "systemInstruction" && field !== "tools")) {
+    throw misuse("update takes systemInstruction, tools or both, and nothing else");
+  }
+  return toSetup(change);
 }
 
 export function toClientContent(content: ClientContent = {}): Record<string, unknown> {

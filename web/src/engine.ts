@@ -28,6 +28,11 @@ export interface EngineSession {
    * With rerun a toolResponse does not serve calls that are made again after a cut.
    */
   send(id: number, message: Record<string, unknown>, rerun?: boolean): void;
+  /**
+   * Queues a change of the setup, systemInstruction and tools in wire form.
+   * Answered like send, once the session is live with it or never will be.
+   */
+  update(id: number, setup: Record<string, unknown>): void;
   /** The page is visible again: ends any wait for a retry. */
   wake(): void;
   /** The line may be dead (online, back from the page cache): changes the connection soon. */
@@ -94,7 +99,7 @@ export interface UsageCounts {
 }
 
 export type EngineEvent =
-  /** cause says why: "start", "goaway", "cut", "token", "renew", "retry", … */
+  /** cause says why: "start", "goaway", "cut", "token", "renew", "update", "retry", … */
   | { type: "status"; state: SessionState; cause: string; retryIn?: number }
   /** A server message as it came, except that sessionResumptionUpdate.newHandle is gone. */
   | { type: "message"; message: Record<string, unknown> }

@@ -86,6 +86,10 @@ export interface TokenNeed {
 export interface Grant {
   token: string;
   websocketUrl: string;
+  /** `"masked"`, `"full"` or `"none"`: how much of the setup the token fixes. */
+  lock?: string;
+  /** Fields of the setup that a masked token leaves to the page, such as `"tools"`. */
+  allow?: string[];
   [field: string]: unknown;
 }
 
@@ -113,6 +117,15 @@ export class Session extends EventTarget {
   sendRealtimeInput(input: RealtimeInput): Promise<void>;
   /** Answers function calls, by their ids. */
   sendToolResponse(response: ToolResponse): Promise<void>;
+
+  /**
+   * Changes the system instruction, the tools or both, as soon as nobody speaks:
+   * the conversation then goes on over another connection. Resolves when it does.
+   * Rejects with `locked` if the token does not leave the field to the page, and
+   * with `config_refused` if the service refuses the change; the conversation then
+   * goes on as it was. What is not given stays; `tools: []` takes all tools away.
+   */
+  update(change: SessionUpdate): Promise<void>;
 
   /** Ends the conversation; any number of calls. Resolves when it has ended, within 3 s, and never rejects. */
   close(): Promise<void>;
@@ -214,7 +227,7 @@ export interface SessionEventMap {
 
 export interface StatusDetail {
   state: SessionState;
-  /** Why: `"start"`, `"goaway"`, `"cut"`, `"token"`, `"renew"`, `"retry"`, … */
+  /** Why: `"start"`, `"goaway"`, `"cut"`, `"token"`, `"renew"`, `"update"`, `"retry"`, … */
   cause: string;
   /** In state `"waiting"`: time until the next attempt. */
   retryIn?: number;
@@ -510,6 +523,12 @@ export interface FunctionDeclaration {
   response?: object;
   responseJsonSchema?: unknown;
   behavior?: Open<"BLOCKING" | "NON_BLOCKING">;
+}
+
+/** What {@link Session.update} can change, as in {@link LiveConnectConfig}. */
+export interface SessionUpdate {
+  systemInstruction?: ContentUnion;
+  tools?: Tool[];
 }
 
 // ---- input ---------------------------------------------------------------

@@ -10,6 +10,7 @@ export type ToHost =
   /** Without an endpoint, every token is asked of the page. */
   | { type: "open"; options: OpenOptions; endpoint?: Endpoint }
   | { type: "send"; id: number; message: Record<string, unknown>; rerun: boolean }
+  | { type: "update"; id: number; setup: Record<string, unknown> }
   | { type: "wake" }
   | { type: "doubt" }
   | { type: "close" }

@@ -1,10 +1,10 @@
-import { toClientContent, toRealtimeInput, toToolResponse } from "./convert";
+import { toClientContent, toRealtimeInput, toToolResponse, toUpdate } from "./convert";
 import type { EngineEvent, Failure, OpenOptions, SessionState, TokenReply, TokenRequest } from "./engine";
 import { LiveValetError } from "./errors";
 import { takeLink, type Link } from "./link";
 import type * as api from "/livevalet.js";
 import { serverMessage } from "./message";
-import type { FromHost } from "./messages";
+import type { FromHost, ToHost } from "./messages";
 import { discard, isCloneable, release, tokenSource, type TokenSpec } from "./tokens";
 import { Tools } from "./tools";
 
@@ -103,17 +103,27 @@ export class Session extends EventTarget {
     return this.#send(toToolResponse(response));
   }
 
+  update(change: api.SessionUpdate): Promise<void> {
+    const setup = toUpdate(change);
+    return this.#post((id) => ({ type: "update", id, setup }));
+  }
+
   close(): Promise<void> {
     this.#hangUp();
     return this.#closed;
   }
 
   #send(message: Record<string, unknown>, rerun = false): Promise<void> {
+    return this.#post((id) => ({ type: "send", id, message, rerun }));
+  }
+
+  /** Resolves or rejects with the "sent" event of the message's id. */
+  #post(message: (id: number) => ToHost): Promise<void> {
     const sent = new Promise<void>((resolve, reject) => {
       if (this.#ended) return reject(over());
       const id = ++this.#sent;
       this.#sends.set(id, { resolve, reject });
-      this.#link.post({ type: "send", id, message, rerun });
+      this.#link.post(message(id));
     });
     sent.catch(() => {});
     return sent;

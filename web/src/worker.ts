@@ -74,6 +74,8 @@ export function serve(port: Port): void {
         return;
       case "send":
         return session!.send(message.id, message.message, message.rerun);
+      case "update":
+        return session!.update(message.id, message.setup);
       case "wake":
         return session!.wake();
       case "doubt":

@@ -274,6 +274,22 @@ for (const worker of [true, false]) {
     });
   }
 
+  test(`${how}: an update reaches the engine in wire form, and settles as it says`, async () => {
+    const session = await connect({ worker, token: "/token/echo" });
+    const seen = events(session);
+    await session.update({ systemInstruction: "Be brief.", tools: undefined });
+    same((await messageWith(seen, "updated")).updated, { systemInstruction: { role: "user", parts: [{ text: "Be brief." }] } });
+    const error = await rejection(session.update({ tools: [{ functionDeclarations: [{ name: "f", parameters: { type: "object" } }] }] }));
+    same([error.name, error.code, error.phase, error.retryable], ["LiveValetError", "locked", "live", false]);
+    await until(() => seen.some(([, { updated }]) => updated?.tools), "the tools");
+    same(seen.at(-1)![1].updated, { tools: [{ functionDeclarations: [{ name: "f", parameters: { type: "OBJECT" } }] }] });
+    for (const wrong of [{}, { tools: undefined }, { temperature: 1 }, { tools: [], model: "m" }, { tools: {} }, null] as any[]) {
+      same(thrown(() => session.update(wrong)).code, "invalid_request");
+    }
+    await session.close();
+    same((await rejection(session.update({ tools: [] }))).code, "aborted");
+  });
+
   test(`${how}: an engine that crashes while connecting fails connect`, async () => {
     same((await rejection(connect({ worker, token: "/token/echo", profile: "throw" }))).code, "crashed");
   });

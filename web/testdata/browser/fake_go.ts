@@ -162,6 +162,12 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
         else if (text !== undefined) answer(text);
       });
     },
+    update: (id, setup) =>
+      setTimeout(() => {
+        if (closed) return;
+        host.emit({ type: "sent", id, ...("tools" in setup && { failure: { code: "locked", phase: "live", message: "the token fixes it", retryable: false } }) });
+        say({ updated: setup });
+      }),
     wake: () => setTimeout(() => say({ woken: true })),
     doubt: () => setTimeout(() => say({ doubted: true })),
     close: () => {
