@@ -26,7 +26,7 @@ const toolbox = `async (story) => {
 		}, { "x-goog-api-key": "emulator-tools" });
 		const websocketUrl = location.origin.replace("http", "ws") +
 			"/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained";
-		return { token: name, websocketUrl, model, lock: "masked", expiresIn: 1800, newSessionExpiresIn: 60 };
+		return { token: name, websocketUrl, model, lock: "masked", allow: ["tools"], expiresIn: 1800, newSessionExpiresIn: 60 };
 	};
 	const functionDeclarations = [{ name: "ask", behavior: "BLOCKING" }, { name: "watch", behavior: "NON_BLOCKING" }];
 	const session = await connect({ token, config: { outputAudioTranscription: {}, tools: [{ functionDeclarations }] } });
@@ -105,6 +105,14 @@ func TestTools(t *testing.T) {
 			await says("ask says error ask was not allowed to run");
 			return ran;
 		}`, `false`},
+		{"a function may be declared later", `async ({ session, add, tell, says }) => {
+			await tell("my name is Ada");
+			await session.update({ tools: [{ functionDeclarations: [{ name: "later", behavior: "BLOCKING" }] }] });
+			add("later", () => "better than never");
+			await tell("call later");
+			await says("later says better than never");
+			return session.state;
+		}`, `"live"`},
 		{"an answer serves the same call after a cut, too", `async ({ add, tell, says, cut, until, ends }) => {
 			let ran = 0;
 			const andSoOn = " and so on".repeat(20); // long enough for the cut to come in it

@@ -142,7 +142,10 @@ export class Session extends EventTarget {
   ): void;
 }
 
-/** Functions of the page that the model may call. They are declared in the configuration or the profile. */
+/**
+ * Functions of the page that the model may call. They are declared in the profile,
+ * in the configuration or by {@link Session.update}.
+ */
 export interface Tools {
   /**
    * Has calls of a function answered. Returns what takes the handler away again;

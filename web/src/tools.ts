@@ -141,5 +141,5 @@ function check(tool: Handler): void {
   if (typeof handler !== "function") throw misuse("tool.handler must be a function");
   if (approve !== undefined && typeof approve !== "function") throw misuse("tool.approve must be a function");
   if (!(timeout > 0)) throw misuse("tool.timeout must be a number of milliseconds above zero");
-  if ("declaration" in tool) throw misuse("tool.declaration has no place here: declare functions in the profile, or in config.tools");
+  if ("declaration" in tool) throw misuse("tool.declaration has no place here: declare functions in the profile, in config.tools, or with session.update");
 }
