@@ -20,7 +20,7 @@ func open(options, host js.Value) js.Value {
 		Editor:  edge.Editor{},
 		Source:  page.Token,
 		Release: page.Release,
-		Dial:    dial,
+		Dial:    session.Dialing(edge.Dial),
 		Emit:    func(e session.Event) { news.put(eventObject(e)) },
 	}
 	if !js.Global().Get("document").IsUndefined() {
@@ -86,14 +86,6 @@ func crash(s *session.Session, err error) {
 	if p, ok := errors.AsType[*live.Panic](err); ok {
 		s.Crash(p)
 	}
-}
-
-func dial(ctx context.Context, t live.Token) (session.Conn, error) {
-	socket, err := edge.Dial(ctx, t)
-	if err != nil {
-		return nil, err // never a nil *edge.Socket in an interface
-	}
-	return socket, nil
 }
 
 // export makes an object of functions for the session, and the function that lets

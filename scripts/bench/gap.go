@@ -54,13 +54,7 @@ func rotate(ctx context.Context, s *service) (time.Duration, error) {
 		Setup:  map[string]any{"generationConfig": map[string]any{"responseModalities": []any{"AUDIO"}}},
 		Editor: edge.Editor{},
 		Source: s.token,
-		Dial: func(ctx context.Context, t live.Token) (session.Conn, error) {
-			socket, err := edge.Dialer{Client: s.client}.Dial(ctx, t)
-			if err != nil {
-				return nil, err // never a nil *edge.Socket in an interface
-			}
-			return socket, nil
-		},
+		Dial:   session.Dialing(edge.Dialer{Client: s.client}.Dial),
 		Emit: func(e session.Event) {
 			switch e := e.(type) {
 			case session.EmptyTurn:

@@ -2,6 +2,9 @@
 // many connections and tokens as it takes. It is pure Go: no sockets, no JSON,
 // no JavaScript. What it needs of the world it gets as functions (see [Config]).
 //
+// In the browser package wasm joins it with the page. A Go program joins it with
+// package edge by itself, as the examples do.
+//
 // One goroutine, the caller's in [Session.Run], owns everything; where the
 // program is, is the state:
 //

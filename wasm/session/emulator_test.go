@@ -137,13 +137,7 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 			Editor:  edge.Editor{},
 			Source:  source,
 			Wall:    emu.Now,
-			Dial: func(ctx context.Context, tok live.Token) (session.Conn, error) {
-				socket, err := edge.Dialer{Client: k.client}.Dial(ctx, tok)
-				if err != nil {
-					return nil, err
-				}
-				return socket, nil
-			},
+			Dial:    session.Dialing(edge.Dialer{Client: k.client}.Dial),
 			Emit: func(e session.Event) {
 				k.event(e)
 				if c.hears != nil {
