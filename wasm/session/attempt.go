@@ -419,7 +419,7 @@ func (l *line) receive(m live.Message) {
 	if !m.Handle.IsZero() {
 		l.handle = m.Handle
 		l.outbox.covered()
-		l.ledger.covered(!l.turn.running && l.outbox.clear())
+		l.ledger.covered(!l.turn.running && l.outbox.clear(), l.outbox.oldest())
 	}
 	if m.GoAway {
 		d := goAwayDeadline(l.clock.now(), m.TimeLeft)

@@ -199,10 +199,11 @@ func (l *ledger) turnOver(t finishedTurn) {
 }
 
 // covered takes a handle: what was answered before is in it. If all input was, what
-// was not called again by then never will be.
-func (l *ledger) covered(allInput bool) {
+// was not called again by then never will be. Input that was sent before the turn
+// oldest began may be sent again, and what it led to be called again.
+func (l *ledger) covered(allInput bool, oldest int) {
 	for _, c := range slices.Clone(l.calls) {
-		if c.answered || c.wire == "" && allInput {
+		if c.answered && c.turn <= oldest || c.wire == "" && allInput {
 			l.end(c, CallOrphaned, ErrOrphaned)
 			l.remove(c)
 		}

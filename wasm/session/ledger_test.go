@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,7 @@ func TestEveryCallEndsOnce(t *testing.T) {
 		"repeated, and to be answered anew":  {"a=f a!new cut z=f z! cut y=f", "a called, sent a, a settled, a answered, z called, sent z, z settled, z answered, z repeated, sent z as y"},
 		"anew, but not answered before":      {"a=f cut a!new z=f", "a called, a repeated, sent a as z, a settled, a answered"},
 		"anew, and answered in part":         {"a=f a!… cut z=f a!new cut y=f", "a called, sent a, a settled, a repeated, sent a as z, sent a as z, a settled, a answered, y called"},
+		"its question may be sent again":     {"a=f a! over h? cut z=f", "a called, sent a, a settled, a answered, a repeated, sent a as z"},
 		"parts that were sent are sent on":   {"a=f a!… cut z=f a!", "a called, sent a, a settled, a repeated, sent a as z, sent a as z, a settled, a answered"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +107,9 @@ func keep(script string) string {
 		case word[0] == '=':
 			l.called([]live.Call{{Name: word[1:]}})
 		case word == "h":
-			l.covered(true)
+			l.covered(true, math.MaxInt)
+		case word == "h?": // what led to it may be sent again
+			l.covered(true, -1)
 		case word == "cut":
 			l.rewind()
 			turns = 0

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -239,6 +240,19 @@ func (o *outbox) unsure() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return it.doubtful && !it.input.Quiet && !it.input.StreamEnd })
+}
+
+// oldest is the number of turns that had begun when the oldest question was sent that
+// may be sent again; without one, a number that no turn has.
+func (o *outbox) oldest() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, it := range o.items[:o.next] {
+		if it.input.Asks && !it.answered {
+			return it.turn
+		}
+	}
+	return math.MaxInt
 }
 
 // mute forgets the sound that a socket took.
