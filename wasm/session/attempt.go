@@ -110,6 +110,7 @@ type line struct {
 	backlog    backlog
 	fetched    int       // tokens, for the next connection
 	seeded     bool      // the setup announced a history
+	seededAt   time.Time // when a new session was told the past; zero: it was not
 	replayed   bool      // what had been sent before was sent again, and no turn has followed
 	speechEnd  time.Time // when to mark the end of speech that was sent again; zero: not
 	turn       turn
@@ -401,6 +402,9 @@ func (l *line) receive(m live.Message) {
 	l.believe(l.heard)
 	if m.SetupComplete && l.liveAt.IsZero() {
 		l.live()
+	}
+	if awake().Sub(l.seededAt) < onTheWay {
+		m.Handle = live.Secret{} // of before it was told the past
 	}
 	if over, ok := l.turn.received(m, awake()); ok {
 		l.replayed, l.refused = false, 0

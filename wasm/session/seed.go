@@ -26,5 +26,6 @@ func (l *line) seed(unanswered int) Restored {
 	if err := l.conn.Send(live.Input{Body: body}); err != nil || len(lines) == 0 {
 		return RestoredNone
 	}
+	l.seededAt = awake()
 	return RestoredTranscript
 }

@@ -1107,3 +1107,26 @@ func TestAMessageTakesLongerWhenTheMachineSleeps(t *testing.T) {
 		}
 	})
 }
+
+// What a new session is told of the past is nowhere else: a handle from before
+// that would lose it.
+func TestAHandleOfBeforeThePastWasToldIsNotUsed(t *testing.T) {
+	for after, handle := range map[time.Duration]string{0: "", onTheWay: "h2"} {
+		t.Run(fmt.Sprint("given after ", after), func(t *testing.T) {
+			tell(t, func(st *story) {
+				p := st.begin()
+				if err := st.session.Send(live.Input{Asks: true, Body: "A", Lines: []live.Line{{Text: "A"}}}, func(error) {}); err != nil {
+					t.Fatal(err)
+				}
+				st.turn(p, "h1")
+				p.finish(live.ClosePolicy, "BidiGenerateContent session not found")
+				p = st.goLive("")
+				time.Sleep(after)
+				p.messages <- live.Message{Handle: live.NewSecret("h2")}
+				synctest.Wait()
+				p.finish(live.CloseAbnormal, "")
+				st.goLive(handle)
+			})
+		})
+	}
+}
