@@ -55,7 +55,7 @@ func (t *turn) result(now time.Time) { t.results.at, t.results.in = now, t.numbe
 // owed reports whether the turn that begins next may tell such a result, whatever
 // is asked now.
 func (t *turn) owed(now time.Time) bool {
-	if t.results.at.IsZero() || t.results.in < t.number {
+	if t.results.at.IsZero() || t.results.in+1 < t.number { // the next turn may have answered something else
 		return false
 	}
 	return t.running || now.Sub(later(t.results.at, t.ended)) < resultSoon
