@@ -228,6 +228,11 @@ func (s *Session) end(cause error) {
 func (s *Session) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
+	select {
+	case <-s.quit: // before the start: nothing is asked for
+		cancel(ErrClosed)
+	default:
+	}
 	go func() {
 		defer close(watched)
 		select {
