@@ -129,10 +129,13 @@ type story struct {
 	session *Session
 	slept   atomic.Int64 // by how much the wall clock is ahead
 	done    chan error   // what Run returned
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
 
 	tokens   func(ctx context.Context, n int, need live.Need) (live.Token, error)
 	dials    chan *pipe // what the next dial gives; nil never answers
 	refuse   *live.CloseError
+	wrap     func(*pipe) Conn // what the session gets in place of the pipe; nil: the pipe
 	minted   int
 	dialled  int
 	current  *pipe // the socket dialled last
@@ -156,25 +159,12 @@ func token(n int) live.Token {
 func tell(t *testing.T, play func(*story)) *story {
 	st := &story{t: t}
 	synctest.Test(t, func(t *testing.T) {
+		st.ctx, st.cancel = context.WithCancelCause(context.Background())
+		defer st.cancel(nil)
 		st.t, st.began, st.done, st.dials = t, time.Now(), make(chan error, 1), make(chan *pipe, 100)
 		st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) { return token(n), nil }
-		st.session = New(Config{
-			Profile: "default", Setup: "the setup", Editor: textEditor{},
-			Source: func(ctx context.Context, need live.Need) (live.Token, error) {
-				st.minted++
-				what := "ask " + string(need.Reason)
-				if !need.Handle.IsZero() {
-					what += " with handle"
-				}
-				st.note("%s", what)
-				return st.tokens(ctx, st.minted, need)
-			},
-			Dial:    st.dial,
-			Wall:    func() time.Time { return wallTime().Add(time.Duration(st.slept.Load())) },
-			Release: func(tok live.Token) { st.released = append(st.released, tok.Lease.Reveal()) },
-			Emit:    st.event,
-		})
-		st.session.random = func() float64 { return 0.5 }
+		st.session = New(st.config())
+		st.session.WithoutChance()
 		play(st)
 		st.session.Close()
 		synctest.Wait()
@@ -185,6 +175,26 @@ func tell(t *testing.T, play func(*story)) *story {
 		}
 	})
 	return st
+}
+
+// config is what the story's session needs of the world.
+func (st *story) config() Config {
+	return Config{
+		Profile: "default", Setup: "the setup", Editor: textEditor{},
+		Source: func(ctx context.Context, need live.Need) (live.Token, error) {
+			st.minted++
+			what := "ask " + string(need.Reason)
+			if !need.Handle.IsZero() {
+				what += " with handle"
+			}
+			st.note("%s", what)
+			return st.tokens(ctx, st.minted, need)
+		},
+		Dial:    st.dial,
+		Wall:    func() time.Time { return wallTime().Add(time.Duration(st.slept.Load())) },
+		Release: func(tok live.Token) { st.released = append(st.released, tok.Lease.Reveal()) },
+		Emit:    st.event,
+	}
 }
 
 func (st *story) run(ctx context.Context) { go func() { st.done <- st.session.Run(ctx) }() }
@@ -205,6 +215,9 @@ func (st *story) dial(ctx context.Context, tok live.Token) (Conn, error) {
 		return nil, st.refuse
 	}
 	st.current = p
+	if st.wrap != nil {
+		return st.wrap(p), nil
+	}
 	return p, nil
 }
 
@@ -237,37 +250,46 @@ func (st *story) event(e Event) {
 		st.derived("%s after %v", what, e.For)
 	case SessionCap:
 		st.derived("cap in %v", e.Left)
+	default:
+		if words := Words(e); words != "" {
+			st.note("%s", words)
+		}
+	}
+}
+
+// Words tells an event as the stories do; "" for one that they leave out.
+func Words(e Event) string {
+	switch e := e.(type) {
 	case Status:
 		if e.RetryIn > 0 {
-			st.note("%s %s for %v", e.State, e.Cause, e.RetryIn)
-			return
+			return fmt.Sprintf("%s %s for %v", e.State, e.Cause, e.RetryIn)
 		}
-		st.note("%s %s", e.State, e.Cause)
+		return fmt.Sprintf("%s %s", e.State, e.Cause)
 	case Resumed:
-		st.note("resumed by %s after %s, gap %v, lost %v, replayed %d, uncertain %d", e.Rung, e.Cause, e.Gap, e.LostAudio, e.Replayed, e.Uncertain)
+		return fmt.Sprintf("resumed by %s after %s, gap %v, lost %v, replayed %d, uncertain %d", e.Rung, e.Cause, e.Gap, e.LostAudio, e.Replayed, e.Uncertain)
 	case GoAway:
-		st.note("goaway in %v", e.TimeLeft)
+		return fmt.Sprintf("goaway in %v", e.TimeLeft)
 	case TokenNews:
 		if !e.Opened {
-			st.note("token for %v", e.ExpiresIn)
+			return fmt.Sprintf("token for %v", e.ExpiresIn)
 		}
 	case ToolCall:
-		what := "call %s %s"
+		what := fmt.Sprintf("call %s %s", e.ID, e.State)
 		if e.Repeated {
 			what += " again"
 		}
-		st.note(what, e.ID, e.State)
+		return what
 	case Dropped:
-		st.note("dropped %v", e.Audio)
+		return fmt.Sprintf("dropped %v", e.Audio)
 	case Crashed:
-		st.note("crashed: %v", e.Panic)
+		return fmt.Sprintf("crashed: %v", e.Panic)
 	case Closed:
 		if e.Err != nil {
-			st.note("closed: %v (retryable: %v)", e.Err, e.Err.Retryable)
-			return
+			return fmt.Sprintf("closed: %v (retryable: %v)", e.Err, e.Err.Retryable)
 		}
-		st.note("closed")
+		return "closed"
 	}
+	return ""
 }
 
 // goLive gives the next dial a pipe, answers its setup and returns it. It checks
@@ -291,7 +313,7 @@ func (st *story) goLive(handle string) *pipe {
 // begin runs the session until it is live and has the handle h1.
 func (st *story) begin() *pipe {
 	st.t.Helper()
-	st.run(context.Background())
+	st.run(st.ctx)
 	p := st.goLive("")
 	st.turn(p, "h1")
 	return p
@@ -343,4 +365,14 @@ func (st *story) golden(t *testing.T, name string) {
 	if got != string(want) {
 		t.Errorf("transcript differs from %s:\n%s\nwant:\n%s", file, got, want)
 	}
+}
+
+// WithoutChance takes the chance out of the session's waits.
+func (s *Session) WithoutChance() { s.random = func() float64 { return 0.5 } }
+
+// Kept is how much the session's outbox holds: messages that are not sound, and sound.
+func (s *Session) Kept() (messages int, sound time.Duration) {
+	s.outbox.mu.Lock()
+	defer s.outbox.mu.Unlock()
+	return s.outbox.reliable, s.outbox.audio
 }

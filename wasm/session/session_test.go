@@ -695,62 +695,6 @@ func TestInputThatCannotBeWrittenIsRefusedAloneAndAFullSocketHoldsBackTheRest(t 
 
 // Stopping must leave nothing behind, wherever the session happens to wait: the
 // bubble fails if a goroutine stays.
-func TestCloseEndsEveryWait(t *testing.T) {
-	waits := map[string]func(*story){
-		"before Run": func(st *story) { st.session.Close() },
-		"the token": func(st *story) {
-			st.tokens = func(ctx context.Context, _ int, _ live.Need) (live.Token, error) {
-				<-ctx.Done()
-				return live.Token{}, ctx.Err()
-			}
-		},
-		"the dial":  func(*story) {},
-		"the setup": func(st *story) { st.dials <- newPipe() },
-		"a retry": func(st *story) {
-			st.tokens = func(context.Context, int, live.Need) (live.Token, error) {
-				return live.Token{}, &live.TokenError{Code: "rate_limited", Status: 429, RetryAfter: 20 * time.Second}
-			}
-		},
-		"a live connection": func(st *story) {
-			p := newPipe()
-			p.messages <- live.Message{SetupComplete: true}
-			st.dials <- p
-		},
-	}
-	for name, prepare := range waits {
-		t.Run("while waiting for "+name, func(t *testing.T) {
-			tell(t, func(st *story) {
-				prepare(st)
-				unsent := st.session.Send(live.Input{Body: "x"}, func(error) {})
-				st.run(context.Background())
-				synctest.Wait()
-				st.session.Close()
-				st.session.Close()
-				time.Sleep(closeWait)
-				synctest.Wait()
-				select {
-				case err := <-st.done:
-					if err != nil {
-						t.Errorf("Run returned %v, want nil", err)
-					}
-					st.done <- nil
-				default:
-					t.Error("Run goes on")
-				}
-				if err := st.session.Send(live.Input{}, nil); !errors.Is(err, ErrClosed) {
-					t.Errorf("Send after the end: %v (before: %v)", err, unsent)
-				}
-				if st.minted > 0 && name != "the token" && name != "a retry" && len(st.released) != 1 {
-					t.Errorf("%d leases were released, want 1", len(st.released))
-				}
-				if n := len(st.log); !strings.HasSuffix(st.log[n-1], "\tclosed") || !strings.HasSuffix(st.log[n-2], "\tclosed closed") {
-					t.Errorf("the session does not end with closed: %q", st.log)
-				}
-			})
-		})
-	}
-}
-
 func TestEveryLeaseIsReleasedThatIsNotInUseAnyMore(t *testing.T) {
 	st := tell(t, func(st *story) {
 		st.tokens = func(_ context.Context, n int, _ live.Need) (live.Token, error) {
