@@ -46,11 +46,9 @@ func TestRotationsLeaveNothingBehind(t *testing.T) {
 				t.Fatalf("after rotation %d, by %s: %s", i, fault, asJSON(resumed))
 			}
 			gaps = append(gaps, resumed.Get("gapMs").Int())
-			if i%5 == 0 { // a turn, and with it a new handle
-				p.nextID++
-				p.session.Call("send", p.nextID, object("realtimeInput", object("text", "empty turn")))
-				p.want("emptyturn")
-			}
+			p.nextID++ // a turn, and with it a new handle
+			p.session.Call("send", p.nextID, object("realtimeInput", object("text", "empty turn")))
+			p.want("emptyturn")
 		}
 		memory, callbacks = running.memory(), running.callbacks()
 		if answer := p.say("what is my name?"); !strings.Contains(answer, "Ada") {

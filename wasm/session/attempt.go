@@ -17,6 +17,7 @@ type end struct {
 	grant    *grant    // the token used; nil if there was none
 	resumed  bool      // the setup carried a handle
 	replayed bool      // what had been sent before was sent again, and no turn followed
+	answered bool      // the model took a turn
 }
 
 // class is the phase as the table of ends knows it.
@@ -112,6 +113,7 @@ type line struct {
 	seeded     bool      // the setup announced a history
 	seededAt   time.Time // when a new session was told the past; zero: it was not
 	replayed   bool      // what had been sent before was sent again, and no turn has followed
+	answered   bool      // a turn is over
 	speechEnd  time.Time // when to mark the end of speech that was sent again; zero: not
 	turn       turn
 }
@@ -156,7 +158,7 @@ func (l *line) ended(err error) end {
 	if !l.liveAt.IsZero() {
 		phase = live.PhaseLive
 	}
-	return end{phase: phase, err: err, liveAt: l.liveAt, grant: l.grant, resumed: !l.openedWith.IsZero(), replayed: l.replayed}
+	return end{phase: phase, err: err, liveAt: l.liveAt, grant: l.grant, resumed: !l.openedWith.IsZero(), replayed: l.replayed, answered: l.answered}
 }
 
 // setUp sends the setup, waits for its answer, and pumps.
@@ -407,7 +409,7 @@ func (l *line) receive(m live.Message) {
 		m.Handle = live.Secret{} // of before it was told the past
 	}
 	if over, ok := l.turn.received(m, awake()); ok {
-		l.replayed, l.refused = false, 0
+		l.replayed, l.answered, l.refused = false, true, 0
 		l.outbox.answered(over)
 		l.ledger.turnOver(over)
 	}

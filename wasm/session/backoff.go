@@ -7,9 +7,9 @@ const (
 	maxDelay   = 15 * time.Second
 
 	// Attempts are made apart, after a burst, whatever ends them and whoever wakes
-	// us: at most 30 in a minute.
+	// us: at most 30 in a minute. Those are free that led to an answer.
 	apart = 3 * time.Second
-	burst = 10
+	burst = 9
 )
 
 // delay is how long to wait before the attempt that follows the given number of
@@ -29,11 +29,11 @@ func delay(failures int, advice time.Duration, random float64) time.Duration {
 	return time.Duration(random * float64(limit))
 }
 
-// pace bounds attempts.
+// pace bounds attempts that lead to nothing.
 type pace struct{ due time.Time } // when all would have been made, one every apart
 
-// begin takes the begin of an attempt.
-func (p *pace) begin(now time.Time) { p.due = later(p.due, now).Add(apart) }
+// add takes an attempt that began then.
+func (p *pace) add(began time.Time) { p.due = later(p.due, began).Add(apart) }
 
 // wait is how long the next attempt must wait.
-func (p *pace) wait(now time.Time) time.Duration { return max(0, p.due.Sub(now)-burst*apart) }
+func (p *pace) wait(now time.Time) time.Duration { return max(0, p.due.Sub(now.Add(burst*apart))) }

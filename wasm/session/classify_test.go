@@ -152,3 +152,24 @@ func TestDelay(t *testing.T) {
 		})
 	}
 }
+
+func TestAttemptsThatLeadToNothingAreBounded(t *testing.T) {
+	var p pace
+	now := time.Unix(1000, 0)
+	if wait := p.wait(now); wait != 0 {
+		t.Errorf("the first waits %v", wait)
+	}
+	made := 0
+	for end := now.Add(time.Minute); ; made++ {
+		if now = now.Add(p.wait(now)); !now.Before(end) {
+			break
+		}
+		p.add(now)
+	}
+	if made != 29 {
+		t.Errorf("%d attempts in less than a minute, want 29", made)
+	}
+	if wait := p.wait(now.Add(time.Hour)); wait != 0 {
+		t.Errorf("after an hour one waits %v", wait)
+	}
+}

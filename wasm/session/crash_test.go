@@ -113,10 +113,7 @@ func TestAPanicIsAnEndThatLeavesNothingBehind(t *testing.T) {
 			synctest.Wait()
 			st.current.finish(live.CloseAbnormal, "")
 		}, live.PhaseLive},
-		{"in the socket's Send", func(st *story) {
-			over("Send")(st)
-			_ = st.say("hello")
-		}, live.PhaseLive},
+		{"in the socket's Send", over("Send"), live.PhaseLive},
 		{"in the host, as it hears of a state", on(func(e Event) bool { s, ok := e.(Status); return ok && s.State == StateLive }, begin), live.PhaseLive},
 		{"in the host, whatever it hears", on(func(Event) bool { return true }, func(st *story) { st.run(context.Background()) }), ""},
 		{"in the host, as it hears of the end", on(func(e Event) bool { _, ok := e.(Closed); return ok }, func(st *story) {

@@ -229,8 +229,8 @@ func (s *Session) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
 	select {
-	case <-s.quit: // before the start: nothing is asked for
-		cancel(ErrClosed)
+	case cause := <-s.quit: // before the start: nothing is asked for
+		cancel(cause)
 	default:
 	}
 	go func() {
@@ -280,7 +280,7 @@ func (s *Session) run(ctx context.Context) error {
 	var trouble trouble
 	var pace pace
 	for {
-		pace.begin(s.clock.now())
+		began := s.clock.now()
 		s.emit(Status{State: StateConnecting, Cause: s.cause})
 		end := s.attempt(ctx, startBy)
 		if ctx.Err() != nil {
@@ -304,6 +304,9 @@ func (s *Session) run(ctx context.Context) error {
 		// A rotation right after the last one counts, too: a service that
 		// announces the end of every connection at its start must not make us spin.
 		now := s.clock.now()
+		if !end.answered {
+			pace.add(began)
+		}
 		least := pace.wait(now)
 		wait := max(least, delay(trouble.failures, v.wait, s.random()))
 		if v.wait > 0 {
