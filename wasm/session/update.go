@@ -45,6 +45,7 @@ func (l *line) update(it *item, now time.Time) {
 	if l.handle.IsZero() && l.turn.number == 0 && !l.turn.asked {
 		l.change.must = now // no handle comes before something is said, and nothing is lost
 	}
+	signal(l.outbox.ready) // the pump looks at its deadlines before it sends
 }
 
 // applied tells that a connection is live with what was next.

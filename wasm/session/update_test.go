@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -54,6 +55,7 @@ func TestAnUpdateIsAppliedAtTheNextQuietMoment(t *testing.T) {
 		st.allow("tools")
 		p := st.begin()
 		p.messages <- live.Message{Content: true}
+		synctest.Wait()
 		settled := st.change("f", "tools")
 		time.Sleep(time.Minute)
 		if !p.open() {
@@ -83,6 +85,7 @@ func TestUpdatesThatWaitAreAppliedTogether(t *testing.T) {
 		st.allow("tools", "systemInstruction")
 		p := st.begin()
 		p.messages <- live.Message{Content: true}
+		synctest.Wait()
 		first, second := st.change("f", "tools"), st.change("g", "systemInstruction", "tools")
 		st.turn(p, "h2")
 		p = st.connects("h2", "the setup with f with g")
@@ -106,6 +109,7 @@ func TestAnUpdateIsAppliedByWhateverConnectionIsNext(t *testing.T) {
 		st.allow("tools")
 		p := st.begin()
 		p.messages <- live.Message{Content: true}
+		synctest.Wait()
 		settled := st.change("f", "tools")
 		p.finish(live.CloseAbnormal, "")
 		st.connects("h1", "the setup with f").accept()
@@ -122,8 +126,8 @@ func TestAnUpdateBeforeAnythingIsSaidWaitsForNothing(t *testing.T) {
 		st.goLive("")
 		settled := st.change("f", "tools")
 		st.connects("", "the setup with f").accept()
-		if err := settled(); err != nil {
-			t.Errorf("settled with %v", err)
+		if err := settled(); err != nil || time.Since(st.began) > time.Second {
+			t.Errorf("settled with %v after %v:\n%s", err, time.Since(st.began), strings.Join(st.log, "\n"))
 		}
 	})
 }
@@ -206,6 +210,7 @@ func TestAnUpdateEndsWithTheSession(t *testing.T) {
 		st.allow("tools")
 		p := st.begin()
 		p.messages <- live.Message{Content: true}
+		synctest.Wait()
 		settled := st.change("f", "tools")
 		st.session.Close()
 		err := <-st.done
