@@ -73,6 +73,7 @@ func (c conversation) rotate(times int) (n int, f footprint) {
 		if n > times+300 {
 			c.t.Fatal("the engine never collects its garbage")
 		}
+		c.sleep(6 * time.Second) // connections that hold for less are changed slowly
 		c.do("rotate()")
 		before := f.Callbacks
 		f.Callbacks = browser.Eval[int](c.engine, callbacks)

@@ -16,7 +16,7 @@ import (
 )
 
 // SocketLine is what Chromium itself writes to the console when a WebSocket's
-// handshake or framing fails. It contains the socket's URL, and so the token; no
+// handshake or framing fails, or its page is frozen. It contains the socket's URL, and so the token; no
 // page can prevent it. It is the one line that tests of such faults allow.
 var SocketLine = regexp.MustCompile(`^WebSocket connection to '[^']*' failed`)
 

@@ -20,7 +20,7 @@ class Conversation {
   #waiting = [];
   #speaking;
 
-  /** With hurry, waits for retries are cut short, and the emulator's clock is advanced over its answers. */
+  /** With hurry, the emulator's clock is advanced over its answers. */
   static async start({ hurry, ...options }) {
     const { connect } = await import("/livevalet.js");
     const c = new Conversation();
@@ -31,11 +31,7 @@ class Conversation {
         c.#waiting = c.#waiting.filter(({ holds, resolve }) => !holds() || resolve());
       });
 
-    on("status", ({ state, cause }) => {
-      if (state === "connecting") c.causes.push(cause);
-      // What ends the wait after connections that did not hold: the page is seen.
-      if (state === "waiting" && hurry) document.dispatchEvent(new Event("visibilitychange"));
-    });
+    on("status", ({ state, cause }) => state === "connecting" && c.causes.push(cause));
     on("resumed", (detail) => {
       if (detail.restored !== "full" || detail.rung === "restart") c.wrong.push(detail);
     });
@@ -103,9 +99,10 @@ class Conversation {
     if (!answer.ok) this.wrong.push(`${path}: ${answer.status} ${await answer.text()}`);
   }
 
-  /** Changes the connection, with one text: into an answer, or into the gap. */
+  /** Changes a connection that held for a while, with one text: into an answer, or into the gap. */
   async rotate() {
     const dialled = this.causes.length;
+    await this.emulator("clock", { advance: "4s" }); // And 2 s with each answer.
     const [kind, early] = [["goaway", true], ["drop", true], ["drop", false]][dialled % 3];
     if (early) await this.tell();
     await this.emulator("fault", { kind });
