@@ -22,7 +22,7 @@ run: build
 test:
 	@go run ./scripts/test
 
-soak:
+soak: build
 	@go run ./scripts/soak
 
 bench: build

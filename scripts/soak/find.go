@@ -12,8 +12,12 @@ import (
 	"github.com/livevalet/livevalet/scripts/child"
 )
 
-// inChrome are the tests of the engine in a browser, which need servers.
-var inChrome = soak{name: "tests in Chrome", args: []string{"run", "./scripts/test", "-only", "^(tools|build|tests in Chrome)$"}}
+// inChrome are the tests in a browser: of the engine, which need servers, and then
+// of the built page.
+var inChrome = []soak{
+	{name: "tests in Chrome", args: []string{"run", "./scripts/test", "-only", "^(tools|build|tests in Chrome)$"}},
+	{name: "tests of the page", args: []string{"test", "-tags=bundle", "-vet=off", "-count=1", "-timeout=30m", "./scripts/browser"}},
+}
 
 // checks is how often a property is tried; an ordinary test does it 100 times.
 const checks = 10_000
