@@ -92,8 +92,18 @@ var (
 )
 
 // answer is the whole model: what it says to what it heard, and what it knows
-// from then on.
+// from then on. Of several paragraphs it answers the last, in view of those before.
 func (m memory) answer(heard string) (string, memory) {
+	paragraphs := strings.Split(strings.TrimSpace(heard), "\n\n")
+	last := len(paragraphs) - 1
+	for _, before := range paragraphs[:last] {
+		_, m = m.reply(before)
+	}
+	return m.reply(paragraphs[last])
+}
+
+// reply answers one thing that was heard.
+func (m memory) reply(heard string) (string, memory) {
 	heard = strings.TrimSpace(whitespace.ReplaceAllString(strings.ToValidUTF8(heard, ""), " "))
 	switch name, fact := tellsName.FindStringSubmatch(heard), tellsFact.FindStringSubmatch(heard); {
 	case heard == "":

@@ -21,6 +21,7 @@ func TestModelRemembers(t *testing.T) {
 		{"confirms them", []string{"Please remember tea at five!"}, "I will remember that tea at five."},
 		{"remembers nothing at first", []string{"what do you know?"}, "I do not remember anything yet."},
 		{"says the rest back", []string{"remember x", "lovely  weather\ntoday."}, "You said: lovely weather today. I remember 1 thing."},
+		{"takes in all paragraphs", []string{"remember x\n\nremember y\n\nwhat do you remember?"}, "I remember that y, and that x."},
 		{"has help", []string{"Help!"}, helpAnswer},
 		{"understands silence", []string{" \n"}, "I did not hear any words. Say help to learn what I understand."},
 	} {
