@@ -34,6 +34,7 @@ type grantAnswer struct {
 
 type capabilities struct {
 	Text       string   `json:"text"`
+	Turns      string   `json:"turns,omitempty"`
 	Seed       string   `json:"seed,omitempty"`
 	Modalities []string `json:"modalities"`
 	Tools      string   `json:"tools"`
@@ -62,7 +63,7 @@ func (i *issuer) answer(w http.ResponseWriter, r *http.Request, p profile.Profil
 		},
 	}
 	if d, ok := p.Dialect(); ok {
-		a.Capabilities = &capabilities{Text: d.Text, Seed: d.Seed, Modalities: p.Modalities(), Tools: d.Tools}
+		a.Capabilities = &capabilities{Text: d.Text, Turns: d.Turns, Seed: d.Seed, Modalities: p.Modalities(), Tools: d.Tools}
 	}
 	writeJSON(w, http.StatusOK, "application/json", a)
 }

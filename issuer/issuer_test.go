@@ -143,7 +143,7 @@ func TestATokenComesWithEverythingAPageNeeds(t *testing.T) {
 				if a != want {
 					t.Errorf("answer is %+v", a)
 				}
-				if c := fmt.Sprint(*a.Capabilities); c != "{realtimeInput clientContent [AUDIO] nonBlocking}" {
+				if c := fmt.Sprint(*a.Capabilities); c != "{realtimeInput anytime clientContent [AUDIO] nonBlocking}" {
 					t.Errorf("capabilities are %s", c)
 				}
 			})

@@ -122,21 +122,21 @@ func usage(n node) (u live.Usage) {
 
 // input reads the fields of a client message that steer a session.
 func input(n node) (live.Input, error) {
-	keys := n.keys()
+	keys := n.present()
 	if len(keys) != 1 {
 		return live.Input{}, errors.New("a client message holds exactly one of clientContent, realtimeInput, toolResponse")
 	}
 	in, value := live.Input{Body: n.body()}, n.get(keys[0])
 	switch keys[0] {
 	case "clientContent":
-		in.Asks = value.get("turnComplete").truth()
+		in.Content, in.Asks = true, value.get("turnComplete").truth()
 		for _, turn := range value.get("turns").items() {
 			if text, _ := written(turn); text != "" {
 				in.Lines = append(in.Lines, live.Line{Model: turn.get("role").text() == "model", Text: text})
 			}
 		}
 	case "realtimeInput":
-		for _, key := range value.keys() {
+		for _, key := range value.present() {
 			switch key {
 			case "text":
 				in.Asks = true

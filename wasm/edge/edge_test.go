@@ -178,6 +178,53 @@ func TestWhatIsSentArrives(t *testing.T) {
 	}
 }
 
+// What a setup says of a history is the session's word, not the page's.
+func TestASetupAnnouncesAHistoryOnlyIfOneComes(t *testing.T) {
+	s := mustDial(t, "echo")
+	for _, seeded := range []bool{true, false} {
+		body := value(t, `{"historyConfig":{"initialHistoryInClientContent":true}}`)
+		if err := s.Setup(live.Setup{Seeded: seeded, Body: body}); err != nil {
+			t.Fatal(err)
+		}
+		setup := nodeOf(receive(t, s).Body).get("received").get("setup").body()
+		if got := (Editor{}).Announces(setup); got != seeded {
+			t.Errorf("announced: %v, want %v", got, seeded)
+		}
+		if !(Editor{}).Announces(body) {
+			t.Error("the page's setup is changed")
+		}
+	}
+}
+
+func TestNoNullGoesOnTheWire(t *testing.T) {
+	s := mustDial(t, "echo")
+	sent := func(err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return nodeOf(receive(t, s).Body).get("received").canonical()
+	}
+	setup := value(t, `{"tools":null,"labels":{"a":null,"b":"null"},"safetySettings":[null,{"category":"x","threshold":null}],"generationConfig":{"seed":12345678901}}`)
+	want := `{"setup":{"generationConfig":{"seed":12345678901},"labels":{"b":"null"},"safetySettings":[{"category":"x"}],"sessionResumption":{}}}`
+	if got := sent(s.Setup(live.Setup{Body: setup})); got != nodeOf(value(t, want)).canonical() {
+		t.Errorf("setup %s, want %s", got, want)
+	}
+	for wire, want := range map[string]string{
+		`{"realtimeInput":{"text":"null","audio":null},"clientContent":null}`:                                                  `{"realtimeInput":{"text":"null"}}`,
+		`{"clientContent":{"turns":[null,{"role":null,"parts":[{"text":"a","inlineData":null}]}],"turnComplete":null}}`:        `{"clientContent":{"turns":[{"parts":[{"text":"a"}]}]}}`,
+		`{"toolResponse":{"functionResponses":[{"id":"a","scheduling":null,"response":{"output":null,"list":[1,null,"x"]}}]}}`: `{"toolResponse":{"functionResponses":[{"id":"a","response":{"output":null,"list":[1,null,"x"]}}]}}`,
+	} {
+		in, err := newInput(t, wire)
+		if err != nil {
+			t.Fatal(wire, err)
+		}
+		if got := sent(s.Send(in)); got != nodeOf(value(t, want)).canonical() {
+			t.Errorf("%s is sent as %s", wire, got)
+		}
+	}
+}
+
 func TestANewSessionAsksForResumptionWithoutAHandle(t *testing.T) {
 	s := mustDial(t, "echo")
 	if err := s.Setup(live.Setup{Model: "models/m"}); err != nil {
@@ -388,6 +435,81 @@ func TestAnUpdateChangesWhatCanBeChanged(t *testing.T) {
 		if !slices.Equal(got.Fields, fields) || (err == nil) != (fields != nil) {
 			t.Errorf("%s changes %q, error %v", text, got.Fields, err)
 		}
+	}
+}
+
+func TestTypedTextTakesTheFormOfTheModel(t *testing.T) {
+	anytime, byTurns, seedsOnly := live.Capabilities{Turns: "anytime"}, live.Capabilities{Text: "clientContent"}, live.Capabilities{}
+	const (
+		text   = `{"realtimeInput": {"text": "hi"}}`
+		turns  = `{"clientContent": {"turns": [{"role": "user", "parts": [{"text": "a"}, {"text": "b", "inlineData": null}]}, {"parts": [{"text": "c"}]}], "turnComplete": true}}`
+		tells  = `{"clientContent": {"turns": [{"role": "user", "parts": [{"text": "a"}]}]}}`
+		spoken = `{"realtimeInput": {"audioStreamEnd": true}}`
+		answer = `{"toolResponse": {"functionResponses": [{"id": "a"}]}}`
+	)
+	for name, c := range map[string]struct {
+		body   string
+		can    live.Capabilities
+		asides []string
+		want   string
+		is     string // of its flags
+	}{
+		"text as it is":             {text, anytime, nil, text, "asks"},
+		"text in a turn":            {text, byTurns, nil, `{"clientContent": {"turns": [{"role": "user", "parts": [{"text": "hi"}]}], "turnComplete": true}}`, "asks content"},
+		"turns as they are":         {turns, anytime, nil, turns, "asks content"},
+		"turns where text is turns": {turns, byTurns, nil, turns, "asks content"},
+		"turns as text":             {turns, seedsOnly, nil, `{"realtimeInput": {"text": "a\nb\n\nc"}}`, "asks"},
+		"a turn that asks nothing":  {tells, seedsOnly, nil, `{"realtimeInput": {"text": "a"}}`, "aside"},
+		"which can be said so":      {tells, anytime, nil, tells, "content"},
+		"text with asides":          {text, seedsOnly, []string{"x", "y"}, `{"realtimeInput": {"text": "x\n\ny\n\nhi"}}`, "asks"},
+		"a turn with asides":        {turns, seedsOnly, []string{"x"}, `{"realtimeInput": {"text": "x\n\na\nb\n\nc"}}`, "asks"},
+		"asides alone":              {`{"clientContent": {"turnComplete": true}}`, seedsOnly, []string{"x"}, `{"realtimeInput": {"text": "x"}}`, "asks"},
+		"what was not typed":        {spoken, byTurns, nil, spoken, ""},
+		"the answer to a call":      {answer, seedsOnly, nil, answer, ""},
+		"nothing":                   {`{"clientContent": {"turnComplete": true}}`, seedsOnly, nil, "", "refused"},
+		"the model's turn":          {`{"clientContent": {"turns": [{"role": "model", "parts": [{"text": "a"}]}]}}`, seedsOnly, nil, "", "refused"},
+		"a picture":                 {`{"clientContent": {"turns": [{"parts": [{"text": "a"}, {"inlineData": {}}]}]}}`, seedsOnly, nil, "", "refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, err := newInput(t, c.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := nodeOf(in.Body).canonical()
+			var asides []live.Payload
+			for _, text := range c.asides {
+				asides = append(asides, value(t, `{"realtimeInput": {"text": "`+text+`"}}`))
+			}
+			out, err := Editor{}.Fit(in, c.can, asides)
+			if c.is == "refused" {
+				if !errors.Is(err, live.ErrUnsupported) {
+					t.Errorf("error %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var is []string
+			for word, set := range map[string]bool{"asks": out.Asks, "content": out.Content, "aside": out.Aside} {
+				if set {
+					is = append(is, word)
+				}
+			}
+			slices.Sort(is)
+			if got := strings.Join(is, " "); got != c.is {
+				t.Errorf("it is %q, want %q", got, c.is)
+			}
+			if got, want := nodeOf(out.Body).canonical(), nodeOf(value(t, c.want)).canonical(); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			if nodeOf(in.Body).canonical() != before {
+				t.Error("the body it was given is changed")
+			}
+			if !slices.Equal(out.Lines, in.Lines) {
+				t.Errorf("it says %v, want %v", out.Lines, in.Lines)
+			}
+		})
 	}
 }
 

@@ -19,7 +19,7 @@ func (Editor) Answer(toolResponse live.Payload, id, as string) live.Payload {
 			mine = append(mine, response.with("id", newText(as)))
 		}
 	}
-	return newObject().with("toolResponse", newObject().with("functionResponses", newList(mine))).body()
+	return newObject().with("functionResponses", newList(mine)).message("toolResponse")
 }
 
 // WithoutCalls is a toolCall without the calls of those ids.
@@ -45,7 +45,7 @@ func (Editor) Cancellation(cancellation live.Payload, ids map[string]string) liv
 
 // StreamEnd is audioStreamEnd.
 func (Editor) StreamEnd() live.Payload {
-	return newObject().with("realtimeInput", newObject().with("audioStreamEnd", newTruth(true))).body()
+	return newObject().with("audioStreamEnd", newTruth(true)).message("realtimeInput")
 }
 
 // History is a clientContent of what was said, as the service takes it before the
@@ -59,7 +59,7 @@ func (Editor) History(lines []live.Line) live.Payload {
 		}
 		turns[i] = turn(role, line.Text)
 	}
-	return newObject().with("clientContent", newObject().with("turns", newList(turns)).with("turnComplete", newTruth(true))).body()
+	return content(turns).with("turnComplete", newTruth(true)).message("clientContent")
 }
 
 // Recap is a clientContent of one turn that sums up what was said, and asks nothing.
@@ -72,7 +72,7 @@ func (Editor) Recap(lines []live.Line) live.Payload {
 		}
 		text += who + line.Text
 	}
-	return newObject().with("clientContent", newObject().with("turns", newList([]node{turn("user", text)}))).body()
+	return content([]node{turn("user", text)}).message("clientContent")
 }
 
 // Merge is a setup with the fields of change in place of its own.
@@ -84,10 +84,20 @@ func (Editor) Merge(setup, change live.Payload) live.Payload {
 	return merged.body()
 }
 
+func content(turns []node) node { return newObject().with("turns", newList(turns)) }
+
 func turn(role, text string) node {
 	part := newObject().with("text", newText(text))
 	return newObject().with("role", newText(role)).with("parts", newList([]node{part}))
 }
+
+// present are the keys of what is not null.
+func (n node) present() []string {
+	return slices.DeleteFunc(n.keys(), func(key string) bool { return n.get(key).absent() })
+}
+
+// message is a message of that kind with n in it.
+func (n node) message(kind string) live.Payload { return newObject().with(kind, n).body() }
 
 // with is a copy of an object with one key set.
 func (n node) with(key string, v node) node {

@@ -83,6 +83,7 @@ func grantOf(n node, base string) live.Token {
 		ReleaseURL:          url("releaseUrl"),
 		Capabilities: live.Capabilities{
 			Text:  caps.get("text").text(),
+			Turns: caps.get("turns").text(),
 			Seed:  caps.get("seed").text(),
 			Tools: caps.get("tools").text(),
 		},

@@ -25,7 +25,7 @@ func TestAGrantIsReadWhole(t *testing.T) {
 		Profile: "default", Model: "models/m", Lock: "masked",
 		ExpiresIn: 12 * time.Minute, NewSessionExpiresIn: time.Minute, RenewAfter: 9 * time.Minute,
 		URL: "ws://service/constrained", Param: "access_token", RenewURL: base + "/v1/token/renew", ReleaseURL: base + "/token/release",
-		Capabilities: live.Capabilities{Text: "realtimeInput", Seed: "clientContent", Modalities: []string{"AUDIO"}, Tools: "nonBlocking"},
+		Capabilities: live.Capabilities{Text: "realtimeInput", Turns: "anytime", Seed: "clientContent", Modalities: []string{"AUDIO"}, Tools: "nonBlocking"},
 		Limits:       live.Limits{Connection: 10 * time.Minute, Max: time.Hour, Idle: 5 * time.Minute},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -120,3 +120,20 @@ func TestCloseTakesItsCallbacksAlong(t *testing.T) {
 		t.Errorf("%d of %d callbacks are released", heard.Int(), attached.Length())
 	}
 }
+
+// What JSON would write as null is none either.
+func TestWhatJavaScriptHasInPlaceOfNullIsNotSent(t *testing.T) {
+	s := mustDial(t, "echo")
+	body := js.Global().Call("eval", `({ realtimeInput: undefined, clientContent: { turns: [undefined, { parts: [{ text: "a", n: NaN }] }], turnComplete: undefined } })`)
+	in, err := NewInput(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Send(in); err != nil {
+		t.Fatal(err)
+	}
+	got := nodeOf(receive(t, s).Body).get("received").canonical()
+	if want := nodeOf(value(t, `{"clientContent":{"turns":[{"parts":[{"text":"a"}]}]}}`)).canonical(); got != want {
+		t.Errorf("sent %s, want %s", got, want)
+	}
+}

@@ -15,6 +15,7 @@ var (
 	jsURL    = js.Global().Get("URL")
 	jsArray  = js.Global().Get("Array")
 	isArray  = jsArray.Get("isArray")
+	aNull    = js.Global().Get("RegExp").New("null")
 )
 
 // node is a JSON value; the zero node is an absent one. Asking a node for what

@@ -174,6 +174,7 @@ func (s *Socket) Setup(setup live.Setup) error {
 		resumption.Set("handle", setup.Handle.Reveal())
 	}
 	body.Set("sessionResumption", resumption)
+	body.Delete("historyConfig")
 	if setup.Seeded {
 		history := jsObject.New()
 		history.Set("initialHistoryInClientContent", true)
@@ -202,7 +203,15 @@ func (s *Socket) send(body js.Value) (err error) {
 			err = live.ErrNotJSON
 		}
 	}()
-	s.ws.Call("send", jsJSON.Call("stringify", body))
+	text := jsJSON.Call("stringify", body)
+	if aNull.Call("test", text).Bool() {
+		n, err := parse(text)
+		if err != nil {
+			return err
+		}
+		text = jsJSON.Call("stringify", n.withoutNulls().value)
+	}
+	s.ws.Call("send", text)
 	return nil
 }
 

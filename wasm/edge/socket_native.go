@@ -143,6 +143,7 @@ func (s *Socket) Setup(setup live.Setup) error {
 		resumption["handle"] = setup.Handle.Reveal()
 	}
 	body["sessionResumption"] = resumption
+	delete(body, "historyConfig")
 	if setup.Seeded {
 		body["historyConfig"] = map[string]any{"initialHistoryInClientContent": true}
 	}
@@ -159,10 +160,8 @@ func (s *Socket) Send(in live.Input) error {
 }
 
 func (s *Socket) send(body map[string]any) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(body); err != nil {
+	frame, err := encode(body)
+	if err != nil {
 		return live.ErrNotJSON
 	}
 	s.mu.Lock()
@@ -170,10 +169,29 @@ func (s *Socket) send(body map[string]any) error {
 	if s.closing {
 		return live.ErrNotOpen
 	}
-	s.out = append(s.out, b.Bytes())
-	s.buffered += b.Len()
+	s.out = append(s.out, frame)
+	s.buffered += len(frame)
 	s.signal()
 	return nil
+}
+
+// encode writes a message without nulls.
+func encode(body any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(body); err != nil || !bytes.Contains(b.Bytes(), []byte("null")) {
+		return b.Bytes(), err
+	}
+	var n node
+	dec := json.NewDecoder(bytes.NewReader(b.Bytes()))
+	dec.UseNumber()
+	if err := dec.Decode(&n.value); err != nil {
+		return nil, err
+	}
+	b = bytes.Buffer{}
+	err := enc.Encode(n.withoutNulls().value)
+	return b.Bytes(), err
 }
 
 func (s *Socket) signal() {

@@ -81,6 +81,8 @@ var (
 	ErrMalformed = errors.New("server frame is not a JSON object")
 	// ErrNotJSON is a message, or a setup, that cannot be written as JSON.
 	ErrNotJSON = errors.New("cannot be written as JSON: use plain objects, strings, numbers and booleans")
+	// ErrUnsupported is input that the granted model has no form for.
+	ErrUnsupported = errors.New("the granted model does not take this while a conversation runs")
 	// ErrNotOpen is a send on a socket that is not open, or no longer.
 	ErrNotOpen = errors.New("socket is not open")
 )

@@ -71,8 +71,8 @@ type Answer struct {
 type Setup struct {
 	Model  string  // "models/…"
 	Handle Secret  // the zero Secret starts a new session
-	Seeded bool    // the first clientContent is the history of a session that was lost
-	Body   Payload // BidiGenerateContentSetup without model and sessionResumption
+	Seeded bool    // the first clientContent, to its turnComplete, is the history of the new session
+	Body   Payload // BidiGenerateContentSetup; model, sessionResumption and historyConfig are as said above, whatever it holds
 }
 
 // Update is a change of the setup.
@@ -85,6 +85,11 @@ type Update struct {
 type Input struct {
 	// Asks is set when the model answers this input with a turn.
 	Asks bool
+	// Content is set for clientContent, which not every model takes at any time.
+	Content bool
+	// Aside is set for text that asks nothing, where the model takes such text only
+	// in front of a question.
+	Aside bool
 	// Stream is set for sound and pictures, of which more follows all the time.
 	Stream bool
 	// Audio is the length of the sound in this message, 0 for any other input.

@@ -71,7 +71,8 @@ type Token struct {
 // Capabilities is the dialect of the granted model. The zero value is the most
 // conservative one.
 type Capabilities struct {
-	Text       string   // carrier of typed text: "realtimeInput" or "clientContent"
+	Text       string   // carrier of typed text: "realtimeInput", also if it is empty, or "clientContent"
+	Turns      string   // when clientContent is taken: "anytime"; empty: while a session is seeded
 	Seed       string   // how history may be seeded; "" means one summarising turn
 	Modalities []string // what the model answers with, such as "AUDIO"
 	Tools      string   // "blocking" or "nonBlocking"

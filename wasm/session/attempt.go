@@ -112,6 +112,8 @@ type line struct {
 	fetched    int       // tokens, for the next connection
 	seeded     bool      // the setup announced a history
 	seededAt   time.Time // when a new session was told the past; zero: it was not
+	history    bool      // which the application has not told yet
+	asides     []aside   // that wait for a question
 	replayed   bool      // what had been sent before was sent again, and no turn has followed
 	answered   bool      // a turn is over
 	speechEnd  time.Time // when to mark the end of speech that was sent again; zero: not
@@ -169,7 +171,8 @@ func (l *line) setUp(ctx, settingUp context.Context) end {
 	}
 	l.grant.opened = true
 	l.grant.spent = l.grant.spent || l.handle.IsZero()
-	l.seeded = l.seedable()
+	l.history = l.announced()
+	l.seeded = l.history || l.seedable()
 	if err := l.conn.Setup(live.Setup{Model: model, Handle: l.handle, Seeded: l.seeded, Body: l.setup.next}); err != nil && !errors.Is(err, live.ErrNotOpen) {
 		return l.ended(err)
 	} // a socket that is not open tells why through Receive
@@ -377,22 +380,13 @@ func (l *line) flush(now time.Time) (again time.Time) {
 		if it.input.Level > 0 {
 			it.input.Quiet = l.hearing.quiet(it.input.Level, it.input.Audio)
 		}
-		err := l.conn.Send(it.input)
+		err := l.say(it, now)
 		if errors.Is(err, live.ErrNotOpen) {
 			l.outbox.giveBack(it) // the socket's end is on its way to l.over
 			return time.Time{}
 		}
-		if err == nil {
-			l.turn.sent(it.input, now)
-			l.truths.sent(it.input, it.settle != nil, l.grant.token.Limits, now)
-			if it.settle != nil && it.input.Audio > 0 {
-				l.speechEnd = time.Time{} // the microphone is on
-			}
-		}
 		if err != nil || !it.input.Replayable() {
 			l.outbox.forget(it)
-		} else {
-			l.outbox.took(it, l.turn.number, l.turn.owed(awake()), awake())
 		}
 		it.settled(err)
 	}

@@ -75,7 +75,8 @@ func TestADayInTheLife(t *testing.T) {
 		"contextWindowCompression": map[string]any{"slidingWindow": map[string]any{}}, // without it a session ends after 15 min
 		"tools":                    []any{map[string]any{"functionDeclarations": []any{map[string]any{"name": "get_time"}}}},
 	}
-	conversation{emulator: service, setup: setup, source: d.source, hears: d.hears, lag: d.lag}.hold(t, func(k *talk) {
+	can := live.Capabilities{Text: "realtimeInput", Turns: "anytime", Seed: "clientContent"} // as the issuer says of the model
+	conversation{emulator: service, can: can, setup: setup, source: d.source, hears: d.hears, lag: d.lag}.hold(t, func(k *talk) {
 		d.talk = k
 		start, morning := service.Now(), uint64(0)
 		for n := 1; service.Now().Sub(start) < time.Duration(hours)*time.Hour; n++ {

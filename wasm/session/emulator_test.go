@@ -76,14 +76,13 @@ type talk struct {
 	client  *http.Client
 	service *emulator.Server
 	session *session.Session
-	life    time.Duration // of its tokens
-	seed    string
-	allow   []string // see live.Token
+	conversation
 
 	mu      sync.Mutex
 	resumed []session.Resumed
 	minted  int
 	opened  int
+	stalled int
 	down    []session.State // states other than connecting and live
 	said    strings.Builder
 	turns   chan string // the model's words, a turn each
@@ -98,7 +97,9 @@ type talk struct {
 type conversation struct {
 	emulator *emulator.Server
 	life     time.Duration           // of tokens; zero is usual
-	seed     string                  // see live.Capabilities
+	model    string                  // empty: gemini-3.8-live
+	generate string                  // generationConfig that it needs, JSON; empty: AUDIO
+	can      live.Capabilities       // of the grant
 	allow    []string                // see live.Token
 	lag      func(net.Conn) net.Conn // what lies between; nil: nothing
 	setup    map[string]any          // nil: transcripts are asked for
@@ -119,7 +120,8 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 			handler = c.front(emu)
 		}
 		client, stop := listen(handler, c.lag)
-		k := &talk{t: t, client: client, service: emu, life: cmp.Or(c.life, usual), seed: c.seed, allow: c.allow, turns: make(chan string, 1000), calls: make(chan string, 100),
+		c.life, c.model, c.generate = cmp.Or(c.life, usual), cmp.Or(c.model, "models/gemini-3.8-live"), cmp.Or(c.generate, `{"responseModalities":["AUDIO"]}`)
+		k := &talk{t: t, client: client, service: emu, conversation: c, turns: make(chan string, 1000), calls: make(chan string, 100),
 			grows: map[string]string{}, final: map[string]session.Utterance{}}
 		source, setup := session.TokenSource(k.mint), c.setup
 		if c.source != nil {
@@ -170,8 +172,8 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 func (k *talk) mint(ctx context.Context, _ live.Need) (live.Token, error) {
 	now := k.service.Now()
 	body := fmt.Sprintf(`{"uses":1,"expireTime":%q,"newSessionExpireTime":%q,"fieldMask":"model,generationConfig",
-		"bidiGenerateContentSetup":{"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":["AUDIO"]}}}`,
-		now.Add(k.life).UTC().Format(time.RFC3339), now.Add(time.Minute).UTC().Format(time.RFC3339))
+		"bidiGenerateContentSetup":{"model":%q,"generationConfig":%s}}`,
+		now.Add(k.life).UTC().Format(time.RFC3339), now.Add(time.Minute).UTC().Format(time.RFC3339), k.model, k.generate)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://emulator/v1alpha/auth_tokens", strings.NewReader(body))
 	if err != nil {
 		return live.Token{}, err
@@ -190,9 +192,9 @@ func (k *talk) mint(ctx context.Context, _ live.Need) (live.Token, error) {
 	k.minted++
 	k.mu.Unlock()
 	return live.Token{
-		Secret: live.NewSecret(answer.Name), Profile: "default", Model: "models/gemini-3.8-live", Lock: live.LockMasked, Allow: k.allow,
+		Secret: live.NewSecret(answer.Name), Profile: "default", Model: k.model, Lock: live.LockMasked, Allow: k.allow,
 		ExpiresIn: k.life, NewSessionExpiresIn: time.Minute, RenewAfter: k.life * 3 / 4, Param: "access_token",
-		Capabilities: live.Capabilities{Seed: k.seed},
+		Capabilities: k.can,
 		URL:          "ws://emulator/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
 	}, nil
 }
@@ -211,6 +213,8 @@ func (k *talk) event(e session.Event) {
 		if e.State == session.StateWaiting {
 			k.down = append(k.down, e.State)
 		}
+	case session.Stalled:
+		k.stalled++
 	case session.Utterance:
 		k.utterance(e)
 	case session.ToolCall:
@@ -219,15 +223,12 @@ func (k *talk) event(e session.Event) {
 		}
 	case session.Received:
 		body := e.Message.Body.(map[string]any)
-		content, _ := body["serverContent"].(map[string]any)
 		if asked, ok := body["toolCall"].(map[string]any); ok {
 			for _, call := range asked["functionCalls"].([]any) {
 				k.calls <- call.(map[string]any)["id"].(string)
 			}
 		}
-		if transcript, ok := content["outputTranscription"].(map[string]any); ok {
-			k.said.WriteString(fmt.Sprint(transcript["text"]))
-		}
+		k.said.WriteString(cmp.Or(e.Message.Said, e.Message.Written))
 		if e.Message.TurnComplete {
 			k.turns <- k.said.String()
 			k.said.Reset()
@@ -255,24 +256,38 @@ func (k *talk) utterance(u session.Utterance) {
 // send sends text.
 func (k *talk) send(text string) {
 	k.t.Helper()
-	in, err := edge.NewInput(map[string]any{"realtimeInput": map[string]any{"text": text}})
+	k.put(map[string]any{"realtimeInput": map[string]any{"text": text}})
+}
+
+// put sends a message; the channel tells what became of it.
+func (k *talk) put(message map[string]any) <-chan error {
+	k.t.Helper()
+	in, err := edge.NewInput(message)
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	if err := k.session.Send(in, func(error) {}); err != nil {
+	settled := make(chan error, 1)
+	if err := k.session.Send(in, func(err error) { settled <- err }); err != nil {
 		k.t.Fatal(err)
 	}
+	return settled
 }
 
 // say sends text and waits for the model's turn.
 func (k *talk) say(text string) string {
 	k.t.Helper()
 	k.send(text)
+	return k.hear(text)
+}
+
+// hear waits for the model's turn, the answer to what.
+func (k *talk) hear(what string) string {
+	k.t.Helper()
 	select {
 	case words := <-k.turns:
 		return words
 	case <-time.After(2 * time.Minute):
-		k.t.Fatalf("no answer to %q", text)
+		k.t.Fatalf("no answer to %q", what)
 		return ""
 	}
 }

@@ -27,6 +27,10 @@ func (textEditor) Recap(lines []live.Line) live.Payload { return fmt.Sprintf("re
 func (textEditor) Merge(setup, change live.Payload) live.Payload {
 	return fmt.Sprint(setup, " with ", change)
 }
+func (textEditor) Announces(live.Payload) bool { return false }
+func (textEditor) Fit(in live.Input, _ live.Capabilities, _ []live.Payload) (live.Input, error) {
+	return in, nil
+}
 func (textEditor) StreamEnd() live.Payload { return "audioStreamEnd" }
 func (textEditor) Cancellation(body live.Payload, ids map[string]string) live.Payload {
 	return fmt.Sprintf("%v of %v", body, ids)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/livevalet/livevalet/issuer/emulator"
+	"github.com/livevalet/livevalet/wasm/live"
 	"github.com/livevalet/livevalet/wasm/session"
 )
 
@@ -51,7 +52,7 @@ func TestAfterACutTheModelIsToldOnlyWhatItForgot(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conversation{emulator: &emulator.Server{}, front: c.front, seed: "clientContent"}.hold(t, func(k *talk) {
+			conversation{emulator: &emulator.Server{}, front: c.front, can: live.Capabilities{Seed: "clientContent"}}.hold(t, func(k *talk) {
 				k.say("my name is Ada")
 				k.say("remember tea")
 				time.Sleep(time.Second)

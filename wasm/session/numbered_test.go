@@ -153,7 +153,7 @@ func TestAnActivityStaysBetweenItsMarks(t *testing.T) {
 		"realtimeInputConfig":      map[string]any{"automaticActivityDetection": map[string]any{"disabled": true}},
 		"outputAudioTranscription": map[string]any{},
 	}
-	conversation{emulator: &emulator.Server{}, setup: manual, source: early}.hold(t, func(k *talk) {
+	conversation{emulator: &emulator.Server{}, setup: manual, source: early, can: live.Capabilities{Turns: "anytime"}}.hold(t, func(k *talk) {
 		time.Sleep(time.Second)
 		k.frames(30, 35)
 		mark(k, "activityEnd")

@@ -52,6 +52,8 @@ type item struct {
 	answered bool // a turn that began later is over, so that a handle given from now on contains it
 	doubtful bool // a handle was given since, which may contain it
 	again    bool // it was sent on an earlier connection, too
+	held     bool // it waits for a question that takes it along
+	seed     bool // it tells what was said before the session: another new one is told anew
 }
 
 func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
@@ -140,7 +142,23 @@ func (o *outbox) take() (*item, bool) {
 func (o *outbox) took(it *item, turns int, owed bool, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	it.sent, it.turn, it.owed, it.answered, it.doubtful = now, turns, owed, false, false
+	it.sent, it.turn, it.owed, it.answered, it.doubtful, it.held = now, turns, owed, false, false, false
+}
+
+// hold follows the item that was taken and waits for a question.
+func (o *outbox) hold(it *item, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	it.sent, it.answered, it.doubtful, it.held = now, false, false, true
+}
+
+// first puts what a new session must know in front of all that is sent again.
+func (o *outbox) first(in live.Input, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	it := &item{input: in, sent: now, seed: true}
+	o.items = slices.Insert(o.items, 0, it)
+	o.count(it, +1)
 }
 
 // giveBack makes it, the last that was taken, the next again. It may have given
@@ -183,6 +201,9 @@ func (o *outbox) answered(t finishedTurn) {
 		one := rest[:unit(rest)]
 		begin, end := one[0], one[len(one)-1]
 		rest = rest[len(one):]
+		if end.held {
+			continue
+		}
 		if end.turn >= t.number || begin.input.ActivityStart && !end.input.ActivityEnd {
 			speaking = begin.turn < t.number && begin.input.ActivityStart
 			break
@@ -230,7 +251,7 @@ func (o *outbox) covered() {
 	}
 	o.keep(func(it *item) bool { return !it.answered })
 	for _, it := range o.items[:o.next] {
-		it.doubtful = true
+		it.doubtful = !it.held
 	}
 }
 
@@ -271,7 +292,7 @@ func (o *outbox) mute() {
 func (o *outbox) clear() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return it.again && !it.answered && !it.input.Quiet })
+	return !slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return it.again && !it.answered && !it.held && !it.input.Quiet })
 }
 
 // replay is what is sent again on a new connection.
@@ -285,7 +306,8 @@ type replay struct {
 
 // rewind lets everything be sent again that a new connection must be told. Silence
 // at the begin of sound need not be, nor the end of a stream without sound. A new
-// session is not told what the old one answered: that is in the transcript.
+// session is not told what the old one answered, or was told at its start: that is
+// in the transcript.
 func (o *outbox) rewind(restart bool) (r replay) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -300,7 +322,7 @@ func (o *outbox) rewind(restart bool) (r replay) {
 	}
 	silent := true
 	o.keep(func(it *item) bool {
-		if restart && it.answered || silent && it.input.StreamEnd {
+		if restart && (it.answered || it.seed) || silent && it.input.StreamEnd {
 			return false
 		}
 		it.again = true

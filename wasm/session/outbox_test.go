@@ -14,7 +14,8 @@ import (
 //
 //	A…Z    a question      a…z    text that asks nothing
 //	*      sound, 20 ms    .      silence, 20 ms      !  audioStreamEnd
-//	#      a picture       @      the answer to a call
+//	#      a picture       @      the answer to a call      _  text that waits for a question
+//	+      what a new session must know, in front of all
 //	turn   begins          stop   the turn is interrupted      over   the turn is over
 //	h      a handle        cut    the connection ends, the next resumes; cut/ and ends at once
 //	new    the connection ends, the next begins anew
@@ -71,6 +72,11 @@ func TestTheOutboxSendsAgainWhatNoHandleHolds(t *testing.T) {
 		"and goes with it":                            {". ! cut", "", replay{}},
 		"and does not make the handle doubtful":       {"* turn over ! h cut", "", replay{}},
 		"and covered on the new connection":           {"A cut turn over h cut", "", replay{}},
+		"what waits for a question is in no handle":   {"A _ turn over turn over h cut", "_", replay{messages: 1}},
+		"and comes with none before it":               {"_ h A turn over h cut", "_", replay{messages: 1}},
+		"what was lost is told again":                 {"a cut/ + cut", "+ a", replay{messages: 2}},
+		"but not to another new session":              {"a cut/ + new", "a", replay{messages: 1}},
+		"even if that one was never told":             {"a new + cut/ new", "a", replay{messages: 1}},
 		"a turn that has no content":                  {"A over h cut", "", replay{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +109,11 @@ func play(t *testing.T, o *outbox, script string) (sent string, again replay) {
 			if !ok {
 				return
 			}
-			o.took(it, flow.number, flow.owed(now), now)
+			if it.input.Body == "_" {
+				o.hold(it, now)
+			} else {
+				o.took(it, flow.number, flow.owed(now), now)
+			}
 			words = append(words, it.input.Body.(string))
 			if len(it.input.Answers) > 0 {
 				flow.result(now)
@@ -133,6 +143,8 @@ func play(t *testing.T, o *outbox, script string) (sent string, again replay) {
 			if name != "cut/" {
 				flush()
 			}
+		case "+":
+			o.first(live.Input{Body: name}, now)
 		default:
 			in := live.Input{Body: name}
 			switch c := name[0]; {
@@ -142,6 +154,7 @@ func play(t *testing.T, o *outbox, script string) (sent string, again replay) {
 				in.Stream = true
 			case c == '!':
 				in.StreamEnd = true
+			case c == '_':
 			case c == '@':
 				in.Answers = []live.Answer{{ID: "call"}}
 			case c == '[':

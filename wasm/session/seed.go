@@ -2,6 +2,12 @@ package session
 
 import "github.com/livevalet/livevalet/wasm/live"
 
+// announced reports whether the application tells a history first. A resumed
+// session has one, and under a full lock nobody hears the client's setup.
+func (l *line) announced() bool {
+	return l.handle.IsZero() && l.grant.token.Lock != live.LockFull && l.cfg.Editor.Announces(l.setup.next)
+}
+
 // seedable reports whether a new session can be given the history of the one that
 // was lost as such. Under a full lock nobody hears the client's setup, and what is
 // not known of a model is not tried.
@@ -13,17 +19,19 @@ func (l *line) seedable() bool {
 // sent again anyway, of which the given number of lines was typed.
 func (l *line) seed(unanswered int) Restored {
 	lines := l.truths.transcript.history(unanswered)
-	var body live.Payload
 	switch {
+	case l.history && len(lines) == 0:
+		return RestoredNone // the application's is still to come
 	case l.seeded: // and waits for it, even if there is none
-		body = l.cfg.Editor.History(lines)
+		l.history = false
+		// A socket that does not take it has ended, and the next is seeded anew.
+		if err := l.conn.Send(live.Input{Body: l.cfg.Editor.History(lines)}); err != nil {
+			return RestoredNone
+		}
 	case len(lines) > 0:
-		body = l.cfg.Editor.Recap(lines)
-	default:
-		return RestoredNone
+		l.outbox.first(live.Input{Content: true, Body: l.cfg.Editor.Recap(lines)}, l.liveAt)
 	}
-	// A socket that does not take it has ended, and the next is seeded anew.
-	if err := l.conn.Send(live.Input{Body: body}); err != nil || len(lines) == 0 {
+	if len(lines) == 0 {
 		return RestoredNone
 	}
 	l.seededAt = awake()

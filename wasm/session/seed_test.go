@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/livevalet/livevalet/issuer/emulator"
+	"github.com/livevalet/livevalet/wasm/live"
 	"github.com/livevalet/livevalet/wasm/session"
 )
 
@@ -21,7 +22,7 @@ func TestANewSessionIsToldWhatWasSaidInTheLostOne(t *testing.T) {
 		"in one turn":    {"", []string{"name is Ada", "milk"}}, // of which the emulator's model takes in one thing
 	} {
 		t.Run(name, func(t *testing.T) {
-			conversation{emulator: &emulator.Server{}, seed: c.seed}.hold(t, func(k *talk) {
+			conversation{emulator: &emulator.Server{}, can: live.Capabilities{Seed: c.seed}}.hold(t, func(k *talk) {
 				k.say("my name is Ada")
 				k.say("remember tea")
 				time.Sleep(time.Minute)
@@ -52,7 +53,7 @@ func TestANewSessionIsToldWhatWasSaidInTheLostOne(t *testing.T) {
 func TestANewSessionIsToldNothingIfNothingWasSaid(t *testing.T) {
 	for name, seed := range map[string]string{"as its history": "clientContent", "in one turn": ""} {
 		t.Run(name, func(t *testing.T) {
-			conversation{emulator: &emulator.Server{}, seed: seed}.hold(t, func(k *talk) {
+			conversation{emulator: &emulator.Server{}, can: live.Capabilities{Seed: seed}}.hold(t, func(k *talk) {
 				time.Sleep(time.Minute)
 				k.fault(`{"kind":"drop"}`)
 				time.Sleep(time.Minute)

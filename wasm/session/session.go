@@ -37,6 +37,13 @@ type Editor interface {
 	// Cancellation is a toolCallCancellation of other ids, the values in place of
 	// the keys.
 	Cancellation(cancellation live.Payload, ids map[string]string) live.Payload
+	// Announces reports whether a setup says that the application tells a history
+	// first.
+	Announces(setup live.Payload) bool
+	// Fit gives what was typed the form that a model with these capabilities takes
+	// while a conversation runs, with the asides before a question in front of it.
+	// What cannot be said so is [live.ErrUnsupported].
+	Fit(in live.Input, can live.Capabilities, before []live.Payload) (live.Input, error)
 	// StreamEnd is audioStreamEnd.
 	StreamEnd() live.Payload
 	// History is a clientContent of what was said, for a setup that is seeded.
@@ -183,7 +190,7 @@ func New(cfg Config) *Session {
 
 // Send queues input; it is sent in order as soon as the session is live. settle
 // is called once: with nil when an open socket took the message, else with
-// [ErrDropped] or [ErrClosed]. It may run on any goroutine and must return at
+// [ErrDropped], [ErrClosed] or [live.ErrUnsupported]. It may run on any goroutine and must return at
 // once. If Send returns an error, settle is not called.
 func (s *Session) Send(in live.Input, settle func(error)) error {
 	return s.outbox.push(in, settle)

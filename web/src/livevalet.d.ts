@@ -111,7 +111,11 @@ export class Session extends EventTarget {
   readonly state: SessionState;
   readonly tools: Tools;
 
-  /** Ordered turns; interrupts a running answer. `turnComplete` defaults to true: answer now. */
+  /**
+   * Ordered turns; interrupts a running answer. `turnComplete` defaults to true:
+   * answer now. A model that takes no turns once the session runs gets their text;
+   * its promise rejects (`invalid_request`) if there is more than the user's text.
+   */
   sendClientContent(content?: ClientContent): Promise<void>;
   /** Streamed input, exactly one kind per call. Sound that waits too long is dropped: event `dropped`. */
   sendRealtimeInput(input: RealtimeInput): Promise<void>;

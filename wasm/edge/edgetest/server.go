@@ -133,7 +133,7 @@ func token(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"token":"auth_tokens/abc","leaseId":"lease-1","profile":"default","model":"models/m","lock":"masked",
 			"expiresIn":720,"newSessionExpiresIn":60,"renewAfter":540,"websocketUrl":"ws://service/constrained","tokenParam":"access_token",
 			"renewUrl":"/v1/token/renew","releaseUrl":"release",
-			"capabilities":{"text":"realtimeInput","seed":"clientContent","modalities":["AUDIO"],"tools":"nonBlocking"},
+			"capabilities":{"text":"realtimeInput","turns":"anytime","seed":"clientContent","modalities":["AUDIO"],"tools":"nonBlocking"},
 			"session":{"compression":true,"manualActivity":false,"connectionSeconds":600,"maxSeconds":3600,"idleSeconds":300}}`)
 	case "busy":
 		w.Header().Set("Retry-After", "7")
