@@ -3,6 +3,7 @@
 package session_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -105,9 +106,13 @@ type conversation struct {
 	setup    map[string]any          // nil: transcripts are asked for
 	tools    []any                   // of the setup
 	front    func(http.Handler) http.Handler
-	source   func(*talk) session.TokenSource // nil: the talk's own mint
-	hears    func(session.Event)             // beside the talk
-	ends     string                          // the code it ends with by itself; "": it does not
+	source   func(*talk) session.TokenSource             // nil: the talk's own mint
+	hears    func(session.Event)                         // beside the talk
+	ends     string                                      // the code it ends with by itself; "": it does not
+	manual   bool                                        // the application marks speech
+	wall     func() time.Time                            // nil: the emulator's
+	open     func(live.Token, session.Conn) session.Conn // what every connection is wrapped in; nil: nothing
+	wrong    func(format string, args ...any)            // is told of what must not be; nil: the test
 }
 
 // hold runs play with a session that is about to go live. The emulator mints its
@@ -119,9 +124,16 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 		if c.front != nil {
 			handler = c.front(emu)
 		}
+		if c.wall == nil {
+			c.wall = emu.Now
+		}
+		if c.wrong == nil {
+			c.wrong = t.Errorf
+		}
 		client, stop := listen(handler, c.lag)
 		c.life, c.model, c.generate = cmp.Or(c.life, usual), cmp.Or(c.model, "models/gemini-3.8-live"), cmp.Or(c.generate, `{"responseModalities":["AUDIO"]}`)
-		k := &talk{t: t, client: client, service: emu, conversation: c, turns: make(chan string, 1000), calls: make(chan string, 100),
+		dial := session.Dialing(edge.Dialer{Client: client}.Dial)
+		k := &talk{t: t, client: client, service: emu, conversation: c, turns: make(chan string, 1000), calls: make(chan string, 1000),
 			grows: map[string]string{}, final: map[string]session.Utterance{}}
 		source, setup := session.TokenSource(k.mint), c.setup
 		if c.source != nil {
@@ -138,8 +150,14 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 			Setup:   setup,
 			Editor:  edge.Editor{},
 			Source:  source,
-			Wall:    emu.Now,
-			Dial:    session.Dialing(edge.Dialer{Client: k.client}.Dial),
+			Wall:    c.wall,
+			Dial: func(ctx context.Context, tok live.Token) (session.Conn, error) {
+				conn, err := dial(ctx, tok)
+				if err == nil && c.open != nil {
+					conn = c.open(tok, conn)
+				}
+				return conn, err
+			},
 			Emit: func(e session.Event) {
 				k.event(e)
 				if c.hears != nil {
@@ -147,6 +165,7 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 				}
 			},
 		})
+		k.session.WithoutChance()
 		done := make(chan error)
 		go func() { done <- k.session.Run(context.Background()) }()
 		play(k)
@@ -157,10 +176,10 @@ func (c conversation) hold(t *testing.T, play func(*talk)) {
 		}
 		err := <-done
 		if failed, ok := errors.AsType[*session.Error](err); c.ends != "" && (!ok || failed.Code != c.ends) || c.ends == "" && err != nil {
-			t.Errorf("Run: %v, want code %q", err, c.ends)
+			c.wrong("Run: %v, want code %q", err, c.ends)
 		}
 		for id, text := range k.grows {
-			t.Errorf("utterance %s (%q) is never final", id, text)
+			c.wrong("utterance %s (%q) is never final", id, text)
 		}
 		stop()
 		_ = emu.Close()
@@ -194,8 +213,8 @@ func (k *talk) mint(ctx context.Context, _ live.Need) (live.Token, error) {
 	return live.Token{
 		Secret: live.NewSecret(answer.Name), Profile: "default", Model: k.model, Lock: live.LockMasked, Allow: k.allow,
 		ExpiresIn: k.life, NewSessionExpiresIn: time.Minute, RenewAfter: k.life * 3 / 4, Param: "access_token",
-		Capabilities: k.can,
-		URL:          "ws://emulator/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
+		Capabilities: k.can, Limits: live.Limits{ManualActivity: k.manual},
+		URL: "ws://emulator/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
 	}, nil
 }
 
@@ -239,13 +258,13 @@ func (k *talk) event(e session.Event) {
 // utterance holds what is told of utterances against what is promised.
 func (k *talk) utterance(u session.Utterance) {
 	if before, over := k.final[u.ID]; over {
-		k.t.Errorf("%+v is told after it was final: %+v", u, before)
+		k.wrong("%+v is told after it was final: %+v", u, before)
 	}
 	if u.Who == session.SpeakerModel && !strings.HasPrefix(u.Text, k.grows[u.ID]) {
-		k.t.Errorf("%+v does not grow out of %q", u, k.grows[u.ID])
+		k.wrong("%+v does not grow out of %q", u, k.grows[u.ID])
 	}
 	if of, ok := k.final[u.Regenerates]; u.Regenerates != "" && (!ok || of.Who != u.Who) {
-		k.t.Errorf("%+v stands in the place of %+v", u, of)
+		k.wrong("%+v stands in the place of %+v", u, of)
 	}
 	if k.grows[u.ID] = u.Text; u.Final {
 		delete(k.grows, u.ID)
@@ -552,4 +571,17 @@ func TestSpeechIsOneUtteranceOverACut(t *testing.T) {
 			t.Errorf("the model is told to have said %+v, then %+v", cut, again)
 		}
 	})
+}
+
+// fault makes trouble on all sessions.
+func (k *talk) fault(body string) {
+	k.t.Helper()
+	res, err := k.client.Post("http://emulator/__emulator/fault", "application/json", bytes.NewReader([]byte(body)))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusNotFound { // 404: between two connections
+		k.t.Fatalf("fault: status %d", res.StatusCode)
+	}
 }
