@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,14 +54,13 @@ func converse(t *testing.T, r *rapid.T, updates time.Duration) {
 	random := rapid.Uint64().Draw(r, "seed of the lags")
 
 	w := &world{service: &emulator.Server{Switches: emulator.Switches{UpdateEvery: updates}}, calls: map[string]session.CallState{}}
-	lines := uint64(0)
+	var lines atomic.Uint64
 	c := conversation{
 		emulator: w.service, can: live.Capabilities{Seed: seed, Turns: "anytime"}, setup: w.setup(manual), manual: manual,
 		wall: func() time.Time { return time.Now().Round(0).Add(time.Duration(w.slept.Load())) }, // the service's may go ahead alone
 		open: w.open, hears: w.event, wrong: w.fail,
 		lag: func(conn net.Conn) net.Conn {
-			lines++
-			lags := rand.New(rand.NewPCG(random, lines))
+			lags := rand.New(rand.NewPCG(random, lines.Add(1)))
 			return lag(conn, func() time.Duration { return time.Duration(lags.Int64N(int64(300 * time.Millisecond))) })
 		},
 	}

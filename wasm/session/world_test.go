@@ -31,7 +31,7 @@ type world struct {
 	talk    *talk
 	began   time.Time
 	slept   atomic.Int64   // by how much the wall clock is ahead
-	work    sync.WaitGroup // what the application has under way
+	work    sync.WaitGroup // speech under way
 	mouth   chan struct{}  // holds a value while it speaks
 
 	// What makes it harder to tell what a turn answers: handles at any time, news
@@ -222,11 +222,11 @@ func (w *world) called(body live.Payload) {
 	}
 	takes := w.takes
 	for _, batch := range batches {
-		w.work.Go(func() {
+		go func() { // which is over long before the session is
 			time.Sleep(takes + 600*time.Microsecond)
 			w.note("answers %d calls", len(batch))
 			w.send("toolResponse", map[string]any{"toolResponse": map[string]any{"functionResponses": batch}}, session.ErrNoCall, session.ErrOrphaned)
-		})
+		}()
 	}
 }
 
