@@ -27,11 +27,11 @@ func (h Host) Token(ctx context.Context, need live.Need) (live.Token, error) {
 	}
 	abort := js.Global().Get("AbortController").New()
 	answer, err := await(ctx, h.Value.Call("token", request, abort.Get("signal")))
-	if ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		abort.Call("abort")
 		return live.Token{}, context.Cause(ctx)
-	}
-	if err != nil {
+	case err != nil:
 		return live.Token{}, err
 	}
 	return hostReply(node{answer}).token()
@@ -67,7 +67,8 @@ func (h Host) Release(t live.Token) {
 	}
 }
 
-// await waits as long as ctx lasts for what may be a promise.
+// await waits as long as ctx lasts for what may be a promise. What came before its
+// end counts: a grant that nobody takes would keep its lease.
 func await(ctx context.Context, promise js.Value) (js.Value, error) {
 	type outcome struct {
 		value    js.Value
@@ -86,15 +87,20 @@ func await(ctx context.Context, promise js.Value) (js.Value, error) {
 		})
 	}
 	js.Global().Get("Promise").Call("resolve", promise).Call("then", callbacks[0], callbacks[1])
+	var o outcome
 	select {
-	case o := <-done:
-		if o.rejected {
-			return js.Value{}, refused(node{o.value})
-		}
-		return o.value, nil
+	case o = <-done:
 	case <-ctx.Done():
-		return js.Value{}, context.Cause(ctx)
+		select {
+		case o = <-done:
+		default:
+			return js.Value{}, context.Cause(ctx)
+		}
 	}
+	if o.rejected {
+		return js.Value{}, refused(node{o.value})
+	}
+	return o.value, nil
 }
 
 // refused makes an error of what a page's token source threw. Its text is the

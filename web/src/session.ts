@@ -192,7 +192,8 @@ export class Session extends EventTarget {
     this.#requests.set(id, abort);
     try {
       const answer = await reply;
-      if (abort.signal.aborted) discard(this.#plan.tokens, answer);
+      // An engine that was told to close takes no more, and a grant keeps its lease.
+      if (abort.signal.aborted || this.#deadline !== undefined) discard(this.#plan.tokens, answer);
       else this.#link.post({ type: "token", id, reply: { ...answer, age } });
     } catch (error) {
       this.#link.post({ type: "no-token", id, message: error instanceof Error ? error.message : String(error) });

@@ -1,0 +1,241 @@
+//go:build bundle
+
+package browser_test
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+	"github.com/coder/websocket"
+
+	"github.com/livevalet/livevalet/scripts/browser"
+)
+
+//go:embed testdata/visitor.js
+var visitorScript string
+
+// A visitor is a page without a script of its own.
+type visitor struct {
+	*browser.Page
+	t      *testing.T
+	server string
+}
+
+// visit opens a page of the server, which also has the paths of more.
+func visit(t *testing.T, more *http.ServeMux) visitor {
+	target, err := url.Parse(browser.Serve(t, "dev", "--listen", "127.0.0.1:0").URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more.Handle("/", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // the issuer names its socket by it
+	}})
+	front := httptest.NewServer(more)
+	t.Cleanup(func() {
+		front.CloseClientConnections()
+		front.Close()
+	})
+	server := front.URL
+	page := browser.Launch(t).Open(server + "/version") // which no policy restricts
+	browser.Eval[any](page, "(async () => {"+visitorScript+"})().then(() => null)")
+	return visitor{page, t, server}
+}
+
+func (v visitor) with(t *testing.T) visitor { return visitor{v.Page.With(t), t, v.server} }
+
+// holds waits, for as long as a timer of Go's that is stopped may stay with the page (15 s),
+// until nothing is left of all that the page began but that many
+// sessions, each with one socket and one lease.
+func (v visitor) holds(sessions int, inWorker bool) {
+	v.t.Helper()
+	want := fmt.Sprintf("%d sockets, %d leases", sessions, sessions)
+	if inWorker {
+		want += fmt.Sprintf(", %d workers", sessions)
+	} else {
+		want += fmt.Sprintf(", 0 workers, %d sockets of the page", sessions)
+	}
+	if sessions == 0 {
+		want += ", 0 timers"
+	}
+	eventually(v.t, want, func() (bool, string) {
+		var emulator struct{ Sessions []struct{ State string } }
+		if err := json.Unmarshal([]byte(get(v.t, v.server+"/__emulator/sessions")), &emulator); err != nil {
+			v.t.Fatal(err)
+		}
+		open := 0
+		for _, s := range emulator.Sessions {
+			if s.State == "open" {
+				open++
+			}
+		}
+		got := fmt.Sprintf("%d sockets, %d leases, %d workers", open,
+			browser.Eval[int](v.Page, "new Set(left.granted).difference(new Set(left.released)).size"), v.workers())
+		if !inWorker {
+			got += fmt.Sprintf(", %d sockets of the page", browser.Instances[int](v.Page, "WebSocket", "(all) => all.filter(({ readyState }) => readyState < 2).length"))
+		}
+		if sessions == 0 {
+			got += fmt.Sprintf(", %d timers", browser.Eval[int](v.Page, "left.timers.size"))
+		}
+		return got == want, got
+	})
+}
+
+// workers counts those of the browser, of which this page has all.
+func (v visitor) workers() (n int) {
+	v.t.Helper()
+	v.Do(chromedp.ActionFunc(func(ctx context.Context) error {
+		targets, err := target.GetTargets().Do(cdp.WithExecutor(ctx, chromedp.FromContext(ctx).Browser))
+		for _, one := range targets {
+			if one.Type == "worker" {
+				n++
+			}
+		}
+		return err
+	}))
+	return n
+}
+
+// favicon is what Chromium asks for by itself.
+var favicon = regexp.MustCompile("^Failed to load resource: the server responded with a status of 404 ")
+
+// TestWhateverAPageDoesItHoldsWhatItHas begins and ends sessions as badly as a page
+// can. Nothing waits for ever, and nothing stays behind.
+func TestWhateverAPageDoesItHoldsWhatItHas(t *testing.T) {
+	t.Parallel()
+	v := visit(t, http.NewServeMux())
+	for _, tt := range []struct {
+		visit, told   string
+		open, sockets int // sessions at the end, and sockets until then; 0: any number, some of which Chromium ends (1001)
+	}{
+		{"connect, abort and connect in one task", "aborted setup", 1, 1},
+		{"mount, unmount and mount, as React does it", "aborted setup", 1, 1},
+		{"mount, and mount again before the other is unmounted", "done", 1, 2},
+		{"abort in onopen", "aborted dial,open,close", 0, 1},
+		{"abort at any time", "aborted", 0, 0},
+		{"close twice", "done,closed", 0, 1},
+		{"close in an event", "done", 0, 1},
+		{"changes of connection, and a new session", "open,handle,handle,restart,1000", 0, 5}, // one refused
+	} {
+		for _, mode := range modes {
+			t.Run(tt.visit+", the engine "+mode.name, func(t *testing.T) {
+				v := v.with(t)
+				before, closes := v.sockets(), len(v.journal("close"))
+				told := browser.Eval[string](v.Page, fmt.Sprintf("visits[%q]({ worker: %t }).then(({ told, open }) => (globalThis.open = open, told))", tt.visit, mode.inWorker))
+				if told != tt.told {
+					t.Errorf("the page was told %q, want %q", told, tt.told)
+				}
+				v.holds(tt.open, mode.inWorker)
+				if n := v.sockets() - before; tt.sockets > 0 && n != tt.sockets {
+					t.Errorf("%d sockets were opened, want %d", n, tt.sockets)
+				}
+				browser.Eval[any](v.Page, "Promise.all(open.map((s) => s.close())).then(() => null)")
+				v.holds(0, mode.inWorker)
+				for _, e := range v.journal("close")[closes:] {
+					if tt.sockets > 0 && e.Dir == "in" && e.Message.Code != 1000 {
+						t.Errorf("the server was told the close code %d", e.Message.Code)
+					}
+				}
+			})
+		}
+	}
+	if problems, _ := v.Problems(browser.SocketLine, favicon); len(problems) > 0 {
+		t.Errorf("problems: %v", problems)
+	}
+}
+
+type journalEntry struct {
+	Dir, Kind string
+	Message   struct{ Code int }
+}
+
+func (v visitor) journal(kind string) (entries []journalEntry) {
+	v.t.Helper()
+	var journal struct{ Entries []json.RawMessage }
+	if err := json.Unmarshal([]byte(get(v.t, v.server+"/__emulator/journal")), &journal); err != nil {
+		v.t.Fatal(err)
+	}
+	for _, raw := range journal.Entries {
+		var e journalEntry
+		if json.Unmarshal(raw, &e) == nil && e.Kind == kind {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
+func (v visitor) sockets() int { return len(v.journal("open")) }
+
+// TestTheAPICanBeCalledFromAnywhere calls it where a wait would be for ever.
+func TestTheAPICanBeCalledFromAnywhere(t *testing.T) {
+	t.Parallel()
+	v := visit(t, http.NewServeMux())
+	for _, mode := range modes {
+		t.Run(mode.name, func(t *testing.T) {
+			v := v.with(t)
+			browser.Eval[any](v.Page, fmt.Sprintf("globalThis.told = undefined; callFromEverywhere({ worker: %t }).then((told) => (globalThis.told = told)), null", mode.inWorker))
+			v.Click("#say")
+			v.Wait("told")
+			if told := browser.Eval[string](v.Page, "told"); told != strings.Repeat("done,", 7)+"invalid_request live" {
+				t.Errorf("the calls ended with %s", told)
+			}
+			v.holds(0, mode.inWorker)
+		})
+	}
+}
+
+// TestAConnectThatFailsLeavesNothing has every kind of failure before a session is
+// live.
+func TestAConnectThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /silent", func(w http.ResponseWriter, r *http.Request) {
+		ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+		if err != nil {
+			return
+		}
+		defer func() { _ = ws.CloseNow() }()
+		for err == nil {
+			_, _, err = ws.Read(r.Context())
+		}
+	})
+	mux.HandleFunc("/busy", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	v := visit(t, mux)
+	socket := func(path string) string {
+		return fmt.Sprintf(`token: async () => ({ ...await (await fetch("/v1/token", { method: "POST" })).json(), websocketUrl: "ws://" + location.host + %q })`, path)
+	}
+	for _, tt := range []struct{ name, options, told string }{
+		{"the socket is refused", socket("/nowhere"), "network dial 1006"},
+		{"the setup is never answered", socket("/silent"), "timeout setup"},
+		{"the issuer is busy", `token: "/busy"`, "upstream_unavailable token"},
+		{"the page gives up", socket("/silent") + ", signal: AbortSignal.timeout(700)", "aborted dial"},
+		{"the service refuses the setup", `config: { realtimeInputConfig: { activityHandling: "SHRUG" } }`, "config_refused setup 1007"},
+	} {
+		for _, mode := range modes {
+			t.Run(tt.name+", the engine "+mode.name, func(t *testing.T) {
+				v := v.with(t)
+				browser.Eval[any](v.Page, fmt.Sprintf("globalThis.begun = performance.now(); globalThis.told = undefined; outcome(connect({ worker: %t, %s })).then((told) => (globalThis.told = told)), null", mode.inWorker, tt.options))
+				v.Wait("told || performance.now() > begun + 20_000") // a connect takes up to 30 s
+				v.Wait("told")
+				if told := browser.Eval[string](v.Page, "told"); told != tt.told {
+					t.Errorf("connect ended with %q, want %q", told, tt.told)
+				}
+				v.holds(0, mode.inWorker)
+			})
+		}
+	}
+}
