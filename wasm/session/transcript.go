@@ -14,6 +14,10 @@ const (
 	maxPast      = 32 << 10 // bytes of the past, of which the newest is kept
 	maxPastLines = 200
 	maxUnkept    = 64 // exchanges
+
+	// trailing is how long after a turn its words may still come. No other turn
+	// speaks so soon.
+	trailing = time.Second
 )
 
 // transcript joins the fragments of what was said to utterances: one for each
@@ -33,6 +37,7 @@ type transcript struct {
 
 	user, model *utterance // that grow; nil: none
 	running     bool       // a turn of the model's
+	ended       time.Time  // when the last was over
 	interjected bool       // the service noticed that the user speaks into it
 	question    string     // the id of what it answers, if that was final before it
 	voiced      bool       // the model's speech is transcribed: text beside it is not said
@@ -49,6 +54,7 @@ type utterance struct {
 	inTurn bool      // it began while the turn was running that is so now
 	ahead  bool      // and is not what this turn answers
 	anew   bool      // its sound is sent again: the next fragment is its first
+	trails bool      // it comes after the turn of which it is
 }
 
 // exchange is the ids of what was said up to the end of a turn of the model's. ""
@@ -89,15 +95,19 @@ func (t *transcript) received(m live.Message, now time.Time) {
 			t.question = t.end(&t.user)
 		}
 	}
-	t.running = t.running || m.Content || len(m.Calls) > 0
+	begins := !t.running && (m.Content || len(m.Calls) > 0)
+	if t.model != nil && t.model.trails && (begins || now.Sub(t.ended) > trailing) {
+		t.end(&t.model)
+	}
+	t.running = t.running || begins
 	if m.Heard != "" {
 		t.heard(m.Heard, now)
 	}
 	t.voiced = t.voiced || m.Said != ""
 	if text := m.Said; text != "" {
-		t.said(text)
+		t.said(text, now)
 	} else if !t.voiced && m.Written != "" {
-		t.said(m.Written)
+		t.said(m.Written, now)
 	}
 	if m.Interrupted {
 		if t.model != nil {
@@ -109,6 +119,7 @@ func (t *transcript) received(m live.Message, now time.Time) {
 	}
 	if m.TurnComplete {
 		t.turnOver()
+		t.ended = now
 	}
 	if !m.Handle.IsZero() {
 		t.unkept = nil
@@ -135,13 +146,14 @@ func (t *transcript) heard(text string, now time.Time) {
 	t.tell(u.Utterance)
 }
 
-func (t *transcript) said(text string) {
+func (t *transcript) said(text string, now time.Time) {
 	if t.model != nil && len(t.model.Text) > maxUtterance {
 		t.end(&t.model)
 	}
 	if t.model == nil {
 		t.model = t.begin(SpeakerModel)
-		if len(t.redone) > 0 {
+		t.model.trails = !t.running && now.Sub(t.ended) <= trailing
+		if len(t.redone) > 0 && !t.model.trails {
 			t.model.Regenerates = t.redone[0].model
 		}
 	}
@@ -168,6 +180,9 @@ func (t *transcript) turnOver() {
 
 // cut takes the end of a connection.
 func (t *transcript) cut(now time.Time) {
+	if t.model != nil && t.model.trails {
+		t.end(&t.model)
+	}
 	if t.model != nil || t.question != "" {
 		if len(t.redone) == 0 {
 			t.redone = []exchange{{}}

@@ -13,6 +13,7 @@ import (
 // A script for a transcript, a word each 100 ms. Its fragments are single letters.
 //
 //	a…z     the user is heard      A…Z    the model is heard
+//	~A      the model is heard, as the service transcribes it beside its turns
 //	"A      the model writes       'a     the application types, "'A" in the model's name
 //	speaks  the service notices that the user begins to speak
 //	stop    the turn is interrupted       over   the turn is over       h   a handle
@@ -25,25 +26,29 @@ import (
 // known of it.
 func TestEachTurnOfASpeakerIsOneUtterance(t *testing.T) {
 	for name, c := range map[string]struct{ script, want string }{
-		"a turn of each":                         {"a b A B over", "1 a, 1 ab, 2 A, 2 AB, 1 ab., 2 AB."},
-		"two turns of each":                      {"a A over h b B over", "1 a, 2 A, 1 a., 2 A., 3 b, 4 B, 3 b., 4 B."},
-		"words that come late":                   {"a A b B c over", "1 a, 2 A, 1 ab, 2 AB, 1 abc, 1 abc., 2 AB."},
-		"all words come late":                    {"A a over", "1 A, 2 a, 2 a., 1 A."},
-		"the model writes":                       {`a "A "B over`, "1 a, 2 A, 2 AB, 1 a., 2 AB."},
-		"what is written beside speech":          {`A "X B over "Y over`, "1 A, 1 AB, 1 AB."},
-		"typed":                                  {"'a A over 'b B over", "1 a. typed, 2 A, 2 A., 3 b. typed, 4 B, 4 B."},
-		"typed in both names":                    {"'a 'A 'b", "1 a. typed, 2 A. typed, 3 b. typed"},
-		"typed into speech":                      {"a 'x b A over", "1 a, 2 x. typed, 1 ab, 3 A, 1 ab., 3 A."},
-		"typed into the answer":                  {"a A 'x stop over B over", "1 a, 2 A, 3 x. typed, 1 a., 2 A. interrupted, 4 B, 4 B."},
-		"barge-in":                               {"a A stop over b B over", "1 a, 2 A, 1 a., 2 A. interrupted, 3 b, 4 B, 3 b., 4 B."},
-		"barge-in that is heard before the stop": {"'x A b stop over c B over", "1 x. typed, 2 A, 3 b, 2 A. interrupted, 3 bc, 4 B, 3 bc., 4 B."},
-		"barge-in that the service notices":      {"a A speaks b stop over c B over", "1 a, 2 A, 1 a., 3 b, 2 A. interrupted, 3 bc, 4 B, 3 bc., 4 B."},
-		"barge-in that stops nothing":            {"a A speaks b over c B over", "1 a, 2 A, 1 a., 3 b, 2 A., 3 bc, 4 B, 3 bc., 4 B."},
-		"a noise in the answer":                  {"a A speaks over b B over", "1 a, 2 A, 1 a., 2 A., 3 b, 4 B, 3 b., 4 B."},
-		"barge-in whose answer is stopped":       {"'x A b stop over B 'y stop over", "1 x. typed, 2 A, 3 b, 2 A. interrupted, 4 B, 5 y. typed, 3 b., 4 B. interrupted"},
-		"pauses in speech":                       {"speaks a speaks b A over", "1 a, 1 ab, 2 A, 1 ab., 2 A."},
-		"an answer without words":                {"a over", "1 a, 1 a."},
-		"nobody answers for long":                {"a later b A over", "1 a, 1 a., 2 b, 3 A, 2 b., 3 A."},
+		"a turn of each":                          {"a b A B over", "1 a, 1 ab, 2 A, 2 AB, 1 ab., 2 AB."},
+		"two turns of each":                       {"a A over h b B over", "1 a, 2 A, 1 a., 2 A., 3 b, 4 B, 3 b., 4 B."},
+		"words that come late":                    {"a A b B c over", "1 a, 2 A, 1 ab, 2 AB, 1 abc, 1 abc., 2 AB."},
+		"all words come late":                     {"A a over", "1 A, 2 a, 2 a., 1 A."},
+		"the model writes":                        {`a "A "B over`, "1 a, 2 A, 2 AB, 1 a., 2 AB."},
+		"what is written beside speech":           {`A "X B over "Y over`, "1 A, 1 AB, 1 AB."},
+		"typed":                                   {"'a A over 'b B over", "1 a. typed, 2 A, 2 A., 3 b. typed, 4 B, 4 B."},
+		"typed in both names":                     {"'a 'A 'b", "1 a. typed, 2 A. typed, 3 b. typed"},
+		"typed into speech":                       {"a 'x b A over", "1 a, 2 x. typed, 1 ab, 3 A, 1 ab., 3 A."},
+		"typed into the answer":                   {"a A 'x stop over B over", "1 a, 2 A, 3 x. typed, 1 a., 2 A. interrupted, 4 B, 4 B."},
+		"barge-in":                                {"a A stop over b B over", "1 a, 2 A, 1 a., 2 A. interrupted, 3 b, 4 B, 3 b., 4 B."},
+		"barge-in that is heard before the stop":  {"'x A b stop over c B over", "1 x. typed, 2 A, 3 b, 2 A. interrupted, 3 bc, 4 B, 3 bc., 4 B."},
+		"barge-in that the service notices":       {"a A speaks b stop over c B over", "1 a, 2 A, 1 a., 3 b, 2 A. interrupted, 3 bc, 4 B, 3 bc., 4 B."},
+		"barge-in that stops nothing":             {"a A speaks b over c B over", "1 a, 2 A, 1 a., 3 b, 2 A., 3 bc, 4 B, 3 bc., 4 B."},
+		"a noise in the answer":                   {"a A speaks over b B over", "1 a, 2 A, 1 a., 2 A., 3 b, 4 B, 3 b., 4 B."},
+		"barge-in whose answer is stopped":        {"'x A b stop over B 'y stop over", "1 x. typed, 2 A, 3 b, 2 A. interrupted, 4 B, 5 y. typed, 3 b., 4 B. interrupted"},
+		"words that trail their turn":             {"'a A over ~B 'b C over", "1 a. typed, 2 A, 2 A., 3 B, 4 b. typed, 3 B., 5 C, 5 C."},
+		"words that trail and a transcript alone": {"'a A over ~B later ~C over", "1 a. typed, 2 A, 2 A., 3 B, 3 B., 4 C, 4 C."},
+		"words ahead of their turn":               {"'a A over h later 'b ~B C over", "1 a. typed, 2 A, 2 A., 3 b. typed, 4 B, 4 BC, 4 BC."},
+		"words that trail, then a cut":            {"'a A over ~B cut C over", "1 a. typed, 2 A, 2 A., 3 B, 3 B., 4 C again 2, 4 C. again 2"},
+		"pauses in speech":                        {"speaks a speaks b A over", "1 a, 1 ab, 2 A, 1 ab., 2 A."},
+		"an answer without words":                 {"a over", "1 a, 1 a."},
+		"nobody answers for long":                 {"a later b A over", "1 a, 1 a., 2 b, 3 A, 2 b., 3 A."},
 
 		"a rotation":                       {"a A over h cut b B over", "1 a, 2 A, 1 a., 2 A., 3 b, 4 B, 3 b., 4 B."},
 		"a rotation in speech":             {"a b cut a b c A over", "1 a, 1 ab, 1 a, 1 ab, 1 abc, 2 A, 1 abc., 2 A."},
@@ -129,6 +134,8 @@ func write(t *testing.T, script string) (told string, tr *transcript) {
 				tr.typed([]live.Line{{}, {Model: model, Text: letter}})
 			case word[0] == '"':
 				m.Content, m.Written = true, letter
+			case word[0] == '~':
+				m.Said = letter
 			case model:
 				m.Content, m.Said = true, letter
 			default:
