@@ -301,11 +301,11 @@ type replay struct {
 	typed    int           // lines in them
 	doubtful int           // of them, those that the service may have
 	lost     time.Duration // sound that it may not have, and that is not there any more
-	speech   bool          // it ends with sound
+	speech   bool          // that no end of the stream, or mark, follows
 }
 
 // rewind lets everything be sent again that a new connection must be told. Silence
-// at the begin of sound need not be, nor the end of a stream without sound. A new
+// before speech need not be, nor the end of a stream without speech. A new
 // session is not told what the old one answered, or was told at its start: that is
 // in the transcript.
 func (o *outbox) rewind(restart bool) (r replay) {
@@ -320,17 +320,26 @@ func (o *outbox) rewind(restart bool) (r replay) {
 	for o.next < len(o.items) && !o.items[o.next].sent.IsZero() {
 		o.next++ // by a socket before the last, which ended too soon
 	}
-	silent := true
 	o.keep(func(it *item) bool {
-		if restart && (it.answered || it.seed) || silent && it.input.StreamEnd {
+		in := it.input
+		if restart && (it.answered || it.seed) {
 			return false
 		}
 		it.again = true
-		silent = it.input.Audio == 0 || silent && it.input.Quiet
-		return !silent || it.input.Audio == 0
+		switch {
+		case in.Audio > 0:
+			r.speech = r.speech || !in.Quiet
+			return r.speech
+		case in.StreamEnd:
+			ends := r.speech
+			r.speech = false
+			return ends
+		case in.ActivityStart || in.ActivityEnd:
+			r.speech = false
+		}
+		return true
 	})
 	r.messages = o.next
-	r.speech = o.next > 0 && o.items[o.next-1].input.Audio > 0
 	for _, it := range o.items[:o.next] {
 		r.typed += len(it.input.Lines)
 		if it.doubtful && !restart {
