@@ -49,8 +49,9 @@ func longest() int {
 // between turns.
 func converse(t *testing.T, r *rapid.T, updates time.Duration) {
 	manual := rapid.Bool().Draw(r, "the application marks speech")
+	calm := rapid.Bool().Draw(r, "nobody is in a hurry")
 	seed := rapid.SampledFrom([]string{"", "clientContent"}).Draw(r, "how a model is told the past")
-	play := scripts(longest(), manual).Draw(r, "script")
+	play := scripts(longest(), manual, calm).Draw(r, "script")
 	random := rapid.Uint64().Draw(r, "seed of the lags")
 
 	w := &world{service: &emulator.Server{Switches: emulator.Switches{UpdateEvery: updates}}, calls: map[string]session.CallState{}}
@@ -64,7 +65,7 @@ func converse(t *testing.T, r *rapid.T, updates time.Duration) {
 			return lag(conn, func() time.Duration { return time.Duration(lags.Int64N(int64(300 * time.Millisecond))) })
 		},
 	}
-	w.vague = updates > 0
+	w.vague, w.calm = updates > 0, calm
 	c.hold(t, func(k *talk) {
 		w.talk, w.began, w.mouth = k, time.Now(), make(chan struct{}, 1)
 		w.types("remember %s.", w.fact())

@@ -30,14 +30,28 @@ func (s script) GoString() string {
 }
 
 // scripts are conversations of at most so many steps. manual: the application
-// marks speech itself.
-func scripts(longest int, manual bool) *rapid.Generator[script] {
+// marks speech itself. calm: it has none, and says nothing until all that was said
+// before is over.
+func scripts(longest int, manual, calm bool) *rapid.Generator[script] {
+	said := []*rapid.Generator[step]{typing, typing, calling}
+	if calm {
+		for i, one := range said {
+			said[i] = rapid.Map(one, step.later)
+		}
+	} else {
+		said = append(said, speaking(manual))
+	}
 	steps := rapid.Custom(func(t *rapid.T) step {
-		one := rapid.OneOf(typing, typing, speaking(manual), calling, trouble, trouble, passing).Draw(t, "step")
+		one := rapid.OneOf(append(said, trouble, trouble, passing)...).Draw(t, "step")
 		one.pause = milliseconds(t, 0, 4000)
 		return one
 	})
 	return rapid.Map(rapid.SliceOfN(steps, 1, longest), func(s []step) script { return s })
+}
+
+// later is the step when functions have returned, and the model has told of it.
+func (s step) later() step {
+	return step{words: "20s later " + s.words, do: func(w *world) { time.Sleep(20 * time.Second); s.do(w) }}
 }
 
 func milliseconds(t *rapid.T, least, most int) time.Duration {
@@ -59,7 +73,7 @@ func speaking(manual bool) *rapid.Generator[step] {
 		if manual {
 			return step{words: fmt.Sprintf("the user speaks for %v, between marks", length), do: func(w *world) { w.speaks(length, marks) }}
 		}
-		after := rapid.SampledFrom([]microphone{off, on}).Draw(t, "microphone")
+		after := rapid.SampledFrom([]microphone{off, on, gone}).Draw(t, "microphone")
 		return step{words: fmt.Sprintf("the user speaks for %v, and the microphone goes %s", length, after), do: func(w *world) { w.speaks(length, after) }}
 	})
 }

@@ -35,9 +35,11 @@ type world struct {
 	mouth   chan struct{}  // holds a value while it speaks
 
 	// What makes it harder to tell what a turn answers: handles at any time, news
-	// that got lost, speech, functions; and messages that are under way for longer
-	// than the engine reckons with. Only the script sets it.
-	vague, stalled, late bool
+	// that got lost, speech, functions; messages that are under way for longer than
+	// the engine reckons with; and speech whose end the application does not tell.
+	// Only the script sets it.
+	vague, stalled, late, untold bool
+	calm                         bool // nothing is said before all is over that was, and nothing aloud
 
 	mu       sync.Mutex
 	story    []string
@@ -143,12 +145,13 @@ type microphone string
 const (
 	off   microphone = "off" // which is told
 	on    microphone = "on"  // for some seconds of silence
+	gone  microphone = "off, untold"
 	marks microphone = "off, between marks"
 )
 
 // speaks speaks in the background, once nobody else does.
 func (w *world) speaks(length time.Duration, after microphone) {
-	w.vague = true
+	w.vague, w.untold = true, w.untold || after == gone
 	w.work.Go(func() {
 		w.mouth <- struct{}{} // no mutex: virtual time does not pass for who waits for one
 		defer func() { <-w.mouth }()
@@ -197,7 +200,7 @@ func (w *world) hears(level int16, label string) {
 // functions says how functions are from now on, of which some are about to be
 // called.
 func (w *world) functions(calls int, takes time.Duration, together bool) {
-	w.vague = true
+	w.vague = w.vague || !w.calm
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.allowed += calls
