@@ -183,13 +183,14 @@ func (e *ear) split() (whole time.Duration) {
 	if e.active {
 		whole = earTime(e.at - e.began)
 	}
-	e.began, e.loud, e.quiet, e.sound = e.at, 0, 0, nil
+	e.began, e.loud, e.sound = e.at, 0, nil
 	return whole
 }
 
 func (e *ear) over() moment {
-	m := moment{at: earTime(e.at - e.quiet), length: earTime(e.at - e.quiet - e.began), whole: earTime(e.at - e.began)}
-	m.sound = e.sound[:min(len(e.sound), e.at-e.quiet-e.began)]
+	said := max(0, e.at-e.quiet-e.began) // none since a split in the silence after it
+	m := moment{at: earTime(e.at - e.quiet), length: earTime(said), whole: earTime(e.at - e.began)}
+	m.sound = e.sound[:min(len(e.sound), said)]
 	e.active, e.loud, e.sound = false, 0, nil
 	return m
 }

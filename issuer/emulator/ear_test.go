@@ -392,3 +392,24 @@ func TestTypedTextTakesAlongTheSpeechBeforeIt(t *testing.T) {
 		})
 	}
 }
+
+// Text that is typed in the pause after speech does not make the pause longer.
+func TestSilenceBeforeTypedTextCounts(t *testing.T) {
+	hearing, no := detectionOf(nil)
+	if no != nil {
+		t.Fatal(no)
+	}
+	e := ear{detection: hearing}
+	hear := func(plan string) (told []string) {
+		for _, m := range e.hear("audio/pcm;rate=16000", pcmBytes(sound(16000, plan))) {
+			told = append(told, inShort(m))
+		}
+		return told
+	}
+	before := hear("-20/400ms -90/500ms")
+	e.split()
+	after := hear("-90/400ms")
+	if len(before) != 1 || len(after) != 1 || e.active {
+		t.Errorf("before the text %q, after it %q", before, after)
+	}
+}
