@@ -3,8 +3,11 @@
 package authn
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 )
 
 // Why a caller is not known. Wrap one of these to say more: the wrapping goes
@@ -20,6 +23,32 @@ type Caller struct {
 	// ID names the caller in leases and logs, the same for every request. Empty
 	// for an anonymous caller.
 	ID string
+
+	// Claims is what else is known of the caller, as encoding/json decodes it with
+	// UseNumber. Only to be read, and not to be logged. Nil for callers of whom
+	// nothing more is known.
+	Claims map[string]any
+}
+
+// Holds reports whether a claim is value, or a list with value in it. Value is a
+// string, a bool, an int, int64, uint64 or float64; a claim of another type than
+// value's does not hold.
+func (c Caller) Holds(claim string, value any) bool {
+	if list, ok := c.Claims[claim].([]any); ok {
+		return slices.ContainsFunc(list, func(have any) bool { return same(have, value) })
+	}
+	return same(c.Claims[claim], value)
+}
+
+func same(have, value any) bool {
+	switch value := value.(type) {
+	case string, bool:
+		return have == value
+	case int, int64, uint64, float64:
+		n, ok := have.(json.Number)
+		return ok && n.String() == fmt.Sprint(value) // digits, so that no large number is rounded
+	}
+	return false
 }
 
 // Anonymous takes everybody for the same nobody: whoever reaches the server can

@@ -3,6 +3,7 @@ package authn
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"net/http/httptest"
 	"strings"
@@ -62,5 +63,44 @@ func TestABadFileIsRefusedByLineAndNotQuoted(t *testing.T) {
 				t.Errorf("error is %v", err)
 			}
 		})
+	}
+}
+
+func TestAClaimHolds(t *testing.T) {
+	var c Caller
+	dec := json.NewDecoder(strings.NewReader(`{"plan":"gold","groups":["voice","desk"],"staff":true,"tenant":9007199254740993,"none":null,"deep":[["voice"]],"text":"true"}`))
+	dec.UseNumber()
+	if err := dec.Decode(&c.Claims); err != nil {
+		t.Fatal(err)
+	}
+	for name, row := range map[string]struct {
+		claim string
+		value any
+		want  bool
+	}{
+		"that is the text":                    {"plan", "gold", true},
+		"that is a list with the text in it":  {"groups", "desk", true},
+		"that is the truth":                   {"staff", true, true},
+		"that is the number":                  {"tenant", uint64(9007199254740993), true},
+		"not if it is another text":           {"plan", "silver", false},
+		"not if it only begins like the text": {"plan", "go", false},
+		"not if the list has another":         {"groups", "admin", false},
+		"not if it is not there":              {"other", "gold", false},
+		"not if it is null":                   {"none", nil, false},
+		"not if nothing is asked for":         {"other", nil, false},
+		"not if the number is the next one":   {"tenant", uint64(9007199254740992), false},
+		"not if it is a text for the truth":   {"text", true, false},
+		"not if it is the truth for a text":   {"staff", "true", false},
+		"not if it is a number for a text":    {"tenant", "9007199254740993", false},
+		"not if it is deeper":                 {"deep", "voice", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := c.Holds(row.claim, row.value); got != row.want {
+				t.Errorf("%s holds %v: %t", row.claim, row.value, got)
+			}
+		})
+	}
+	if (Caller{}).Holds("plan", "gold") {
+		t.Error("a caller without claims has one")
 	}
 }
