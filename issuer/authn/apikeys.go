@@ -30,6 +30,8 @@ type apiKey struct {
 // A plain hash suffices because the keys are random: take 32 bytes, as in
 //
 //	key=$(openssl rand -hex 32); printf %s "$key" | sha256sum
+//
+// What has two dots in it is taken for a JWT, and for no key.
 func ParseAPIKeys(r io.Reader) (*APIKeys, error) {
 	var a APIKeys
 	lines := bufio.NewScanner(r)
@@ -59,8 +61,11 @@ func ParseAPIKeys(r io.Reader) (*APIKeys, error) {
 // Authenticate knows the caller by the header "Authorization: Bearer <key>".
 // How long it takes does not depend on which key matches, or how well.
 func (a *APIKeys) Authenticate(r *http.Request) (Caller, error) {
-	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if key = strings.TrimSpace(key); key == "" || !strings.EqualFold(scheme, "Bearer") {
+	key, err := bearer(r)
+	if err != nil {
+		return Caller{}, err
+	}
+	if isJWT(key) {
 		return Caller{}, ErrNoCredential
 	}
 	hash := sha256.Sum256([]byte(key))

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Why a caller is not known. Wrap one of these to say more: the wrapping goes
@@ -16,6 +19,7 @@ var (
 	ErrNoCredential  = errors.New("the request has no credential")
 	ErrBadCredential = errors.New("the credential is not valid")
 	ErrForbidden     = errors.New("the caller may not have tokens")
+	ErrUnavailable   = errors.New("who is asking cannot be found out now")
 )
 
 // Caller is who asks.
@@ -57,3 +61,19 @@ type Anonymous struct{}
 
 // Authenticate refuses nobody.
 func (Anonymous) Authenticate(*http.Request) (Caller, error) { return Caller{}, nil }
+
+// ConfigError is a setting that cannot be used.
+type ConfigError struct {
+	Setting string // by its name in serve's file, such as "leeway"
+	reason  string
+}
+
+func (e *ConfigError) Error() string { return e.Setting + ": " + e.reason }
+
+// maxID bounds what others call a caller. Leases and logs hold it.
+const maxID = 255 // bytes
+
+// validID reports whether a name that others gave can be a caller's.
+func validID(id string) bool {
+	return id != "" && len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, unicode.IsControl)
+}
