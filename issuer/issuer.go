@@ -30,10 +30,8 @@ import (
 )
 
 // Authenticator says who is asking. Its errors wrap those of package authn;
-// any other is a 500.
-type Authenticator interface {
-	Authenticate(*http.Request) (authn.Caller, error)
-}
+// any other is a 500. It may be called from many goroutines at once.
+type Authenticator = authn.Authenticator
 
 // Minter makes tokens. Its errors wrap upstream.ErrRefused or
 // upstream.ErrUnavailable; any other is a 500. After upstream.ErrMisdated it is

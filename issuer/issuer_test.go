@@ -235,6 +235,7 @@ func TestAProblemHasItsCode(t *testing.T) {
 		"nobody who renews":                                  {config: known, path: "/v1/token/renew", body: `{"leaseId":"x"}`, want: unauthenticated},
 		"nobody who releases":                                {config: known, path: "/v1/token/release", body: `{"leaseId":"x"}`, want: unauthenticated},
 		"a caller who may have no tokens":                    {config: func(c *Config) { c.Authenticator = says{authn.ErrForbidden} }, path: "/v1/token", want: forbidden},
+		"an authenticator that cannot tell":                  {config: func(c *Config) { c.Authenticator = says{authn.ErrUnavailable} }, path: "/v1/token", want: authnUnavailable},
 		"an authenticator that fails":                        {config: func(c *Config) { c.Authenticator = says{errors.New("out of order")} }, path: "/v1/token", want: internalError},
 		"a renewal without a lease":                          {path: "/v1/token/renew", want: invalidRequest, detail: "leaseId"},
 		"a renewal of an unknown lease":                      {path: "/v1/token/renew", body: `{"leaseId":"x"}`, want: leaseNotFound},

@@ -29,6 +29,7 @@ const (
 	upstreamRefused      code = "upstream_refused"
 	upstreamUnavailable  code = "upstream_unavailable"
 	storeUnavailable     code = "store_unavailable"
+	authnUnavailable     code = "authenticator_unavailable"
 	internalError        code = "internal"
 )
 
@@ -49,6 +50,7 @@ var statusOf = map[code]int{
 	upstreamRefused:      http.StatusBadGateway,
 	upstreamUnavailable:  http.StatusServiceUnavailable,
 	storeUnavailable:     http.StatusServiceUnavailable,
+	authnUnavailable:     http.StatusServiceUnavailable,
 	internalError:        http.StatusInternalServerError,
 }
 

@@ -168,6 +168,8 @@ func (i *issuer) caller(r *http.Request) (authn.Caller, error) {
 		return caller, &problem{code: unauthenticated, detail: "the credential is not valid", cause: err}
 	case errors.Is(err, authn.ErrForbidden):
 		return caller, &problem{code: forbidden, detail: "you may not have tokens", cause: err}
+	case errors.Is(err, authn.ErrUnavailable):
+		return caller, &problem{code: authnUnavailable, detail: "it cannot be found out now who you are: try again later", cause: err}
 	default:
 		return caller, err
 	}

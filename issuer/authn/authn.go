@@ -22,6 +22,11 @@ var (
 	ErrUnavailable   = errors.New("who is asking cannot be found out now")
 )
 
+// Authenticator says who is asking. Its errors wrap those above.
+type Authenticator interface {
+	Authenticate(*http.Request) (Caller, error)
+}
+
 // Caller is who asks.
 type Caller struct {
 	// ID names the caller in leases and logs, the same for every request. Empty
@@ -55,12 +60,24 @@ func same(have, value any) bool {
 	return false
 }
 
-// Anonymous takes everybody for the same nobody: whoever reaches the server can
-// spend the key's quota.
-type Anonymous struct{}
+// Anonymous takes everybody for the same nobody: without a challenge, whoever
+// reaches the server can spend the key's quota.
+type Anonymous struct {
+	// Challenge refuses requests that do not prove what it asks for, such as a
+	// solved puzzle in a header. It is asked for every request, also to renew and to
+	// release, which bring a lease id as their proof and can be let pass. It may be
+	// called from many goroutines at once; its errors wrap those of this package.
+	// Nil refuses nobody.
+	Challenge func(*http.Request) error
+}
 
-// Authenticate refuses nobody.
-func (Anonymous) Authenticate(*http.Request) (Caller, error) { return Caller{}, nil }
+// Authenticate refuses whom the challenge refuses.
+func (a Anonymous) Authenticate(r *http.Request) (Caller, error) {
+	if a.Challenge == nil {
+		return Caller{}, nil
+	}
+	return Caller{}, a.Challenge(r)
+}
 
 // ConfigError is a setting that cannot be used.
 type ConfigError struct {
