@@ -21,13 +21,8 @@ type file struct {
 	Listen  string   `yaml:"listen"`
 	Hosts   []string `yaml:"hosts"`
 	Origins []string `yaml:"origins"`
-	Auth    struct {
-		APIKeysFile string `yaml:"apiKeysFile"`
-		JWT         later  `yaml:"jwt"`
-		ProxyHeader later  `yaml:"proxyHeader"`
-		Anonymous   later  `yaml:"anonymous"`
-	} `yaml:"auth"`
-	TLS struct {
+	Auth    authFile `yaml:"auth"`
+	TLS     struct {
 		Cert string `yaml:"cert"`
 		Key  string `yaml:"key"`
 	} `yaml:"tls"`

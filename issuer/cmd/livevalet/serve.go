@@ -5,10 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/livevalet/livevalet/issuer"
-	"github.com/livevalet/livevalet/issuer/authn"
 )
 
 const defaultServe = "127.0.0.1:8080"
@@ -36,7 +34,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	who, err := c.authenticator(f)
+	who, err := f.Auth.authenticator(ctx, c.Anonymous, p.log)
 	if err != nil {
 		return err
 	}
@@ -93,29 +91,4 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 		listener: listener, handler: r.handler(), tls: secure,
 		stop: func() { r.stopping.Store(true) },
 	})
-}
-
-// authenticator is never a default: whoever may have tokens spends the key's
-// quota.
-func (c *serveCommand) authenticator(f *file) (issuer.Authenticator, error) {
-	name := f.Auth.APIKeysFile
-	switch {
-	case name != "" && c.Anonymous:
-		return nil, errors.New("auth.apiKeysFile and --anonymous-anyone-can-spend-your-quota exclude each other")
-	case c.Anonymous:
-		return authn.Anonymous{}, nil
-	case name == "":
-		return nil, errors.New("nothing says who may have tokens: set auth.apiKeysFile, " +
-			"or accept everyone with --anonymous-anyone-can-spend-your-quota")
-	}
-	keys, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("auth.apiKeysFile: %w", err)
-	}
-	defer keys.Close()
-	parsed, err := authn.ParseAPIKeys(keys)
-	if err != nil {
-		return nil, fmt.Errorf("auth.apiKeysFile: %s: %w", name, err)
-	}
-	return parsed, nil
 }
