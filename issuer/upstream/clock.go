@@ -1,32 +1,77 @@
 package upstream
 
 import (
+	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// dateTolerance is by how much an answer's Date may differ from our clock before
-// we take it for another time: Date has whole seconds, and answers travel.
-const dateTolerance = 3 * time.Second
+const (
+	// dateTolerance is by how much an answer's Date may differ from our clock
+	// before we take it for another time: Date has whole seconds, and answers
+	// travel.
+	dateTolerance = 3 * time.Second
+
+	// skewTolerance is the difference from which on operators are told, at most
+	// once in skewSilence.
+	skewTolerance = 30 * time.Second
+	skewSilence   = time.Hour
+)
 
 // serviceClock is what the service says the time is. It judges the times we ask
 // for by its own clock, and an emulator's can be moved.
-type serviceClock struct{ offset atomic.Int64 } // nanoseconds it is ahead of ours
+type serviceClock struct {
+	log    *slog.Logger
+	offset atomic.Int64 // nanoseconds it is ahead of ours
 
-func (c *serviceClock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
+	mu     sync.Mutex
+	warned time.Time // last; guarded by mu
+}
 
-// note takes an answer's Date, and reports whether it is another time than was
-// believed. What is no date is no news.
-func (c *serviceClock) note(date string) (moved bool) {
+func newServiceClock(log *slog.Logger) *serviceClock {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &serviceClock{log: log}
+}
+
+func (c *serviceClock) now() time.Time { return time.Now().Add(c.ahead()) }
+
+// ahead is by how much the service's clock is ahead of ours. It changes only
+// when the service's time turns out to be another than was believed.
+func (c *serviceClock) ahead() time.Duration { return time.Duration(c.offset.Load()) }
+
+// note takes an answer's Date. What is no date is no news.
+func (c *serviceClock) note(date string) {
 	at, err := http.ParseTime(date)
-	if err != nil || at.Sub(c.now()).Abs() <= dateTolerance {
-		return false
+	if err != nil {
+		return
 	}
 	offset := time.Until(at)
+	c.warn(offset)
+	if (offset - c.ahead()).Abs() <= dateTolerance {
+		return
+	}
 	if offset.Abs() <= dateTolerance {
 		offset = 0 // ours is right, and finer
 	}
 	c.offset.Store(int64(offset))
-	return true
+}
+
+// warn tells of a clock that is wrong. Tokens are dated by the service's clock
+// all the same, but certificates and other programs go by ours.
+func (c *serviceClock) warn(offset time.Duration) {
+	if offset.Abs() <= skewTolerance {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.warned.IsZero() && time.Since(c.warned) < skewSilence {
+		return
+	}
+	c.warned = time.Now()
+	c.log.Warn("the clock of this machine differs from the token service's, by which tokens are dated: set it",
+		"secondsBehind", int64(offset.Round(time.Second)/time.Second))
 }

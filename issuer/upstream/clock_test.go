@@ -1,8 +1,14 @@
 package upstream
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,16 +30,55 @@ func TestTheServicesClockIsItsLastDate(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // begins at midnight
-				clock, moved := new(serviceClock), false
+				clock, moved := newServiceClock(nil), false
 				for _, date := range c.dates {
 					if at, err := time.Parse(time.TimeOnly, date); err == nil {
 						date = time.Now().UTC().Truncate(24 * time.Hour).Add(at.Sub(at.Truncate(24 * time.Hour))).Format(http.TimeFormat)
 					}
-					moved = clock.note(date)
+					before := clock.ahead()
+					clock.note(date)
+					moved = clock.ahead() != before
 				}
 				time.Sleep(time.Second)
 				if got := clock.now().UTC().Format(time.TimeOnly); got != c.want || moved != c.moved {
 					t.Errorf("it is %s, moved %v", got, moved)
+				}
+			})
+		})
+	}
+}
+
+func TestAWrongClockIsToldOnceAnHour(t *testing.T) {
+	const minute = time.Minute
+	for sentence, c := range map[string]struct {
+		ahead []time.Duration // of the service, one each minute
+		want  []string        // in the log, one word each
+	}{
+		"right":                           {make([]time.Duration, 100), nil},
+		"off by what may be":              {[]time.Duration{30 * time.Second, -30 * time.Second}, nil},
+		"behind":                          {[]time.Duration{0, 31 * time.Second, 31 * time.Second}, []string{"31"}},
+		"ahead":                           {[]time.Duration{-2 * time.Hour, -2 * time.Hour}, []string{"-7200"}},
+		"for hours":                       {slices.Repeat([]time.Duration{minute}, 121), []string{"60", "60", "60"}},
+		"right and wrong again and again": {slices.Repeat([]time.Duration{minute, 0}, 30), []string{"60"}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				clock := newServiceClock(slog.New(slog.NewJSONHandler(&log, nil)))
+				for _, ahead := range c.ahead {
+					clock.note(time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+					time.Sleep(minute)
+				}
+				var got []string
+				for line := range strings.Lines(log.String()) {
+					var event struct{ SecondsBehind int }
+					if err := json.Unmarshal([]byte(line), &event); err != nil {
+						t.Fatal(err)
+					}
+					got = append(got, strconv.Itoa(event.SecondsBehind))
+				}
+				if !slices.Equal(got, c.want) {
+					t.Errorf("the log has %v: %s", got, &log)
 				}
 			})
 		})
@@ -52,17 +97,19 @@ func TestARefusalByAnotherClockIsToldApart(t *testing.T) {
 		"503 by another clock": {503, time.Hour, false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			ts := service(t, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Date", time.Now().Add(c.ahead).UTC().Format(http.TimeFormat))
-				w.WriteHeader(c.status)
+			bubble(t, Config{}, func(t *testing.T, s *upstream, u *Client) {
+				s.before = func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Date", time.Now().Add(c.ahead).UTC().Format(http.TimeFormat))
+					w.WriteHeader(c.status)
+					panic(answered{})
+				}
+				if _, err := u.Mint(t.Context(), request()); errors.Is(err, ErrMisdated) != c.want {
+					t.Errorf("error is %v", err)
+				}
+				if got := time.Until(u.Now()); (got - c.ahead).Abs() > dateTolerance {
+					t.Errorf("its time is %v ahead", got)
+				}
 			})
-			u := client(t, Config{BaseURL: ts.URL})
-			if _, err := u.Mint(t.Context(), request()); errors.Is(err, ErrMisdated) != c.want {
-				t.Errorf("error is %v", err)
-			}
-			if got := time.Until(u.Now()); (got - c.ahead).Abs() > dateTolerance {
-				t.Errorf("its time is %v ahead", got)
-			}
 		})
 	}
 }

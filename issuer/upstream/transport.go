@@ -72,9 +72,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	moved := t.clock.note(res.Header.Get("Date"))
+	t.clock.note(res.Header.Get("Date"))
 	if n, ok := r.Context().Value(noteKey{}).(*note); ok {
-		*n = note{res.StatusCode, retryAfter(res.Header.Get("Retry-After"), t.clock.now()), moved}
+		*n = note{res.StatusCode, retryAfter(res.Header.Get("Retry-After"), t.clock.now())}
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols { // what follows that is no answer, and it is written to
 		res.Body = &limited{io.LimitReader(res.Body, maxAnswer), res.Body}
@@ -82,11 +82,17 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
+// CloseIdleConnections is for [http.Client.CloseIdleConnections].
+func (t transport) CloseIdleConnections() {
+	if next, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		next.CloseIdleConnections()
+	}
+}
+
 // note is what an answer said beside its body.
 type note struct {
 	status     int // 0: nothing answered
 	retryAfter time.Duration
-	moved      bool // the service's clock, since its last answer
 }
 
 type noteKey struct{}
@@ -96,10 +102,17 @@ type limited struct {
 	io.Closer
 }
 
+// newTransport keeps so many idle connections. Mints come in bursts, and the
+// default of 2 would dial for each.
+func newTransport(idle int) *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = idle
+	t.MaxIdleConns = max(t.MaxIdleConns, idle)
+	return t
+}
+
 // newHTTPClient follows no redirect: the key would go along.
-func newHTTPClient(rule keyRule, clock *serviceClock) *http.Client {
-	next := http.DefaultTransport.(*http.Transport).Clone()
-	next.MaxIdleConnsPerHost = 64 // mints come in bursts; the default of 2 would dial for each
+func newHTTPClient(rule keyRule, next http.RoundTripper, clock *serviceClock) *http.Client {
 	return &http.Client{
 		Transport:     transport{rule, next, clock},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

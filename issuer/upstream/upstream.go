@@ -9,6 +9,7 @@
 //     generates (its masks have random order) gets into it.
 //   - No environment variable chooses where a request goes.
 //   - Errors hold no text of the service or the SDK.
+//   - At most Config.Concurrent mints go on at once, each within Config.Timeout.
 package upstream
 
 import (
@@ -18,10 +19,13 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -38,12 +42,15 @@ const (
 	// refuses others.
 	apiVersion = "v1alpha"
 
-	defaultTimeout = 10 * time.Second
+	defaultTimeout    = 10 * time.Second
+	defaultAttempt    = 4 * time.Second
+	defaultConcurrent = 128
+	defaultWaiting    = 512
 )
 
 // Config says where tokens come from.
 type Config struct {
-	// APIKey is required.
+	// APIKey is required. See [Client.SetKey].
 	APIKey live.Secret
 
 	// BaseURL is the service's address. Empty is [Google].
@@ -53,13 +60,30 @@ type Config struct {
 	// beside Google's. Empty is none.
 	SendKeyTo string
 
-	// Timeout bounds one mint. Zero is 10 seconds.
+	// Timeout bounds one mint: waiting, attempts and the pauses between them.
+	// Zero is 10 seconds.
 	Timeout time.Duration
+
+	// AttemptTimeout bounds one attempt of a mint. Zero is 4 seconds.
+	AttemptTimeout time.Duration
+
+	// Concurrent is how many mints go on at once. Zero is 128.
+	Concurrent int
+
+	// Waiting is how many more wait for one of those to end. All others fail at
+	// once and ask nothing of the service. Zero is 512.
+	Waiting int
+
+	// Logger is told when this machine's clock and the service's differ. Nil
+	// discards that, as befits an emulator, whose clock is moved on purpose.
+	Logger *slog.Logger
+
+	next http.RoundTripper // nil: the network
 }
 
 // Request is one token to mint. No field has a default.
 type Request struct {
-	Setup            map[string]any // value of bidiGenerateContentSetup; not changed
+	Setup            map[string]any // value of bidiGenerateContentSetup; nil locks nothing; not changed
 	FieldMask        string         // empty locks all of Setup and nothing else
 	Uses             int            // session starts, at least 1
 	Expire           time.Time
@@ -68,33 +92,63 @@ type Request struct {
 
 // Client mints tokens. Its methods may be called from anywhere.
 type Client struct {
-	tokens  *genai.Tokens
-	baseURL string
-	timeout time.Duration
-	http    *http.Client
-	clock   *serviceClock
+	config Config // the defaults filled in, the key left out
+	clock  *serviceClock
+	gate   gate
+	keyed  atomic.Pointer[keyed]
+}
+
+// keyed is what holds the key or goes by it.
+type keyed struct {
+	tokens *genai.Tokens
+	http   *http.Client
 }
 
 // New checks the configuration, the rule for keys above all. It sends nothing.
 func New(c Config) (*Client, error) {
+	if c.Timeout < 0 || c.AttemptTimeout < 0 || c.Concurrent < 0 || c.Waiting < 0 {
+		return nil, errors.New("a time-out or a number of mints is negative: use 0 for the default")
+	}
+	key := c.APIKey
+	c.APIKey = live.Secret{}
 	c.BaseURL = cmp.Or(c.BaseURL, Google)
-	rule, err := c.rule()
-	if err != nil {
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	c.AttemptTimeout = cmp.Or(c.AttemptTimeout, defaultAttempt)
+	c.Concurrent = cmp.Or(c.Concurrent, defaultConcurrent)
+	c.Waiting = cmp.Or(c.Waiting, defaultWaiting)
+	if c.next == nil {
+		c.next = newTransport(c.Concurrent)
+	}
+	u := &Client{config: c, clock: newServiceClock(c.Logger), gate: newGate(c.Concurrent, c.Waiting)}
+	if err := u.SetKey(key); err != nil {
 		return nil, err
 	}
-	clock := new(serviceClock)
-	client := newHTTPClient(rule, clock)
+	return u, nil
+}
+
+// SetKey replaces the key for the mints that begin from now on; those that have
+// begun end with the old one. A key that may not go where this client sends it
+// is refused, and the old one stays.
+func (c *Client) SetKey(key live.Secret) error {
+	config := c.config
+	config.APIKey = key
+	rule, err := config.rule()
+	if err != nil {
+		return err
+	}
+	client := newHTTPClient(rule, c.config.next, c.clock)
 	quiet.Lock()
 	defer quiet.Unlock()
 	out := log.Writer()
 	log.SetOutput(io.Discard)
 	defer log.SetOutput(out)
-	tokens, err := newTokens(c.APIKey.Reveal(), c.BaseURL, client)
+	tokens, err := newTokens(key.Reveal(), c.config.BaseURL, client)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	exhaustNotices()
-	return &Client{tokens, c.BaseURL, cmp.Or(c.Timeout, defaultTimeout), client, clock}, nil
+	c.keyed.Store(&keyed{tokens, client})
+	return nil
 }
 
 // NewHTTPClient checks the configuration as [New] does and gives a client, for
@@ -106,7 +160,7 @@ func NewHTTPClient(c Config) (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newHTTPClient(rule, new(serviceClock)), nil
+	return newHTTPClient(rule, newTransport(defaultConcurrent), newServiceClock(nil)), nil
 }
 
 // rule judges the configuration and says where its key may go.
@@ -122,8 +176,6 @@ func (c Config) rule() (keyRule, error) {
 		return rule, errors.New("the API key holds a line break or another control character: set it anew")
 	case !rule.real && base.Hostname() == googleHost:
 		return rule, errors.New("a key that begins with \"" + emulatorPrefix + "\" is for the emulator: name its address with --base-url, or set a real key")
-	case c.Timeout < 0:
-		return rule, errors.New("the time-out is negative: use 0 for the default")
 	case !rule.allows(base):
 		return rule, fmt.Errorf("%w, and the base URL names %s", errKeyTarget, base.Host)
 	}
@@ -143,7 +195,10 @@ func newTokens(key, baseURL string, client *http.Client) (*genai.Tokens, error) 
 	return c.AuthTokens, nil
 }
 
-// Mint asks for one token. It tries once; after an error that wraps
+// Mint asks for one token. Where the service does not answer, or says that it
+// may do so later, it is asked again, three times at most and within the
+// Timeout. An attempt that seems to fail may have made a token all the same:
+// nobody learns its name, so nothing is lost but that. After an error that wraps
 // [ErrMisdated] the caller may try again with new times. Errors are *Error, or
 // ctx's own when it ended.
 func (c *Client) Mint(ctx context.Context, r Request) (live.Secret, error) {
@@ -151,17 +206,50 @@ func (c *Client) Mint(ctx context.Context, r Request) (live.Secret, error) {
 		// The service takes 0 uses for "no limit" and absent times for long ones.
 		return live.Secret{}, &Error{Kind: ErrRefused, Reason: "uses and both times must be set"}
 	}
-	bounded, cancel := context.WithTimeout(ctx, c.timeout)
+	bounded, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	defer cancel()
+	token, err := c.persist(bounded, r)
+	if ctx.Err() != nil {
+		return live.Secret{}, context.Cause(ctx)
+	}
+	return token, err
+}
+
+// persist makes the attempts. It keeps its place meanwhile, in the pauses too:
+// a service in trouble gets fewer mints, not more.
+func (c *Client) persist(ctx context.Context, r Request) (live.Secret, error) {
+	dated := c.clock.ahead()
+	if err := c.gate.enter(ctx); err != nil {
+		return live.Secret{}, err
+	}
+	defer c.gate.leave()
+	deadline, _ := ctx.Deadline()
+	k := c.keyed.Load()
+	for n := 1; ; n++ {
+		token, e := c.attempt(ctx, k, r)
+		if e == nil {
+			return token, nil
+		}
+		if e.HTTP == http.StatusBadRequest && c.clock.ahead() != dated {
+			e.Kind = ErrMisdated
+		}
+		wait, again := pause(n, e, time.Until(deadline), rand.Float64())
+		if !again || !sleep(ctx, wait) {
+			return live.Secret{}, e
+		}
+	}
+}
+
+// attempt asks once.
+func (c *Client) attempt(ctx context.Context, k *keyed, r Request) (live.Secret, *Error) {
+	ctx, cancel := context.WithTimeout(ctx, c.config.AttemptTimeout)
 	defer cancel()
 	var n note
-	bounded = context.WithValue(bounded, noteKey{}, &n)
-
-	token, err := c.tokens.Create(bounded, c.config(r))
+	ctx = context.WithValue(ctx, noteKey{}, &n)
+	token, err := k.tokens.Create(ctx, c.request(r))
 	switch {
-	case ctx.Err() != nil:
-		return live.Secret{}, context.Cause(ctx)
 	case err != nil:
-		return live.Secret{}, n.explain(bounded, err)
+		return live.Secret{}, n.explain(ctx, err)
 	case token.Name == "":
 		// The SDK takes an empty answer for a token.
 		return live.Secret{}, &Error{Kind: ErrUnavailable, HTTP: n.status, Reason: "the answer names no token"}
@@ -169,9 +257,12 @@ func (c *Client) Mint(ctx context.Context, r Request) (live.Secret, error) {
 	return live.NewSecret(token.Name), nil
 }
 
-// config is made anew for each call, because the SDK writes into its headers.
-func (c *Client) config(r Request) *genai.CreateAuthTokenConfig {
-	body := map[string]any{"bidiGenerateContentSetup": r.Setup}
+// request is made anew for each call, because the SDK writes into its headers.
+func (c *Client) request(r Request) *genai.CreateAuthTokenConfig {
+	body := map[string]any{}
+	if r.Setup != nil {
+		body["bidiGenerateContentSetup"] = r.Setup
+	}
 	if r.FieldMask != "" {
 		body["fieldMask"] = r.FieldMask
 	}
@@ -179,18 +270,14 @@ func (c *Client) config(r Request) *genai.CreateAuthTokenConfig {
 		Uses:                 genai.Ptr(int32(r.Uses)),
 		ExpireTime:           r.Expire.UTC().Truncate(time.Second),
 		NewSessionExpireTime: r.NewSessionExpire.UTC().Truncate(time.Second),
-		HTTPOptions:          &genai.HTTPOptions{BaseURL: c.baseURL, APIVersion: apiVersion, ExtraBody: body},
+		HTTPOptions:          &genai.HTTPOptions{BaseURL: c.config.BaseURL, APIVersion: apiVersion, ExtraBody: body},
 	}
 }
 
 // explain makes an Error of the SDK's, without its text.
-func (n *note) explain(ctx context.Context, err error) error {
+func (n *note) explain(ctx context.Context, err error) *Error {
 	if api, ok := errors.AsType[genai.APIError](err); ok {
-		e := &Error{Kind: kindOf(n.status), HTTP: n.status, Status: canonical(api.Status), RetryAfter: n.retryAfter}
-		if n.status == http.StatusBadRequest && n.moved {
-			e.Kind = ErrMisdated
-		}
-		return e
+		return &Error{Kind: kindOf(n.status), HTTP: n.status, Status: canonical(api.Status), RetryAfter: n.retryAfter}
 	}
 	e := &Error{Kind: ErrUnavailable, HTTP: n.status, Reason: "no connection"}
 	switch {
@@ -208,8 +295,29 @@ func (n *note) explain(ctx context.Context, err error) error {
 // dated by it.
 func (c *Client) Now() time.Time { return c.clock.now() }
 
+// ReadClock asks the service for its time, so that the first token is dated well
+// and operators hear at once of a clock that is wrong. It sends no key: the
+// service refuses the request (observed), with a Date (assumed). Its errors are
+// *Error, or ctx's own.
+func (c *Client) ReadClock(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, c.config.AttemptTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(bounded, http.MethodHead, strings.TrimRight(c.config.BaseURL, "/")+"/"+apiVersion+"/auth_tokens", nil)
+	if err != nil {
+		return &Error{Kind: ErrRefused, Reason: "the base URL is not a URL"} // SetKey has checked it
+	}
+	answer, err := c.keyed.Load().http.Do(r)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return new(note).explain(bounded, err)
+	}
+	return answer.Body.Close()
+}
+
 // Close drops idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.keyed.Load().http.CloseIdleConnections() }
 
 // quiet is held while package log is silenced: through it the SDK tells, past
 // any logger of ours, which variables of the environment it sees.

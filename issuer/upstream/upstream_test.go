@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,13 +48,13 @@ func request() Request {
 }
 
 // service is a token service that answers the same to everyone.
-func service(t *testing.T, handler http.HandlerFunc) *httptest.Server {
+func service(t testing.TB, handler http.HandlerFunc) *httptest.Server {
 	ts := httptest.NewServer(handler)
 	t.Cleanup(ts.Close)
 	return ts
 }
 
-func client(t *testing.T, c Config) *Client {
+func client(t testing.TB, c Config) *Client {
 	t.Helper()
 	if c.APIKey.IsZero() {
 		c.APIKey = live.NewSecret("emulator-test")
@@ -119,15 +118,17 @@ func TestARefusalOfTheService(t *testing.T) {
 		"that hangs up may pass":                    {func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, ErrUnavailable, "no connection", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ts := service(t, func(w http.ResponseWriter, _ *http.Request) { c.answer(w) })
-			_, err := client(t, Config{BaseURL: ts.URL}).Mint(t.Context(), request())
-			e, ok := errors.AsType[*Error](err)
-			if !ok || !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.want) || e.RetryAfter != c.wait {
-				t.Errorf("error is %v, %+v", err, e)
-			}
-			if all := fmt.Sprintf("%v %+v %#v", err, e, e); strings.Contains(all, "CANARY") {
-				t.Errorf("the service's text is in the error: %s", all)
-			}
+			bubble(t, Config{}, func(t *testing.T, s *upstream, u *Client) {
+				s.before = func(w http.ResponseWriter, _ *http.Request) { c.answer(w); panic(answered{}) }
+				_, err := u.Mint(t.Context(), request())
+				e, ok := errors.AsType[*Error](err)
+				if !ok || !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.want) || e.RetryAfter != c.wait {
+					t.Errorf("error is %v, %+v", err, e)
+				}
+				if all := fmt.Sprintf("%v %+v %#v", err, e, e); strings.Contains(all, "CANARY") {
+					t.Errorf("the service's text is in the error: %s", all)
+				}
+			})
 		})
 	}
 }
@@ -139,27 +140,6 @@ func status(code int, body string, header ...string) func(http.ResponseWriter) {
 		}
 		w.WriteHeader(code)
 		fmt.Fprint(w, body)
-	}
-}
-
-func TestASlowServiceIsGivenUp(t *testing.T) {
-	never := make(chan struct{})
-	ts := service(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // so that the server notices when the client leaves
-		select {
-		case <-never:
-		case <-r.Context().Done():
-		}
-	})
-	defer close(never)
-	_, err := client(t, Config{BaseURL: ts.URL, Timeout: 20 * time.Millisecond}).Mint(t.Context(), request())
-	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "no answer in time") {
-		t.Errorf("error is %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := client(t, Config{BaseURL: ts.URL}).Mint(ctx, request()); !errors.Is(err, context.Canceled) {
-		t.Errorf("after the caller left, error is %v", err)
 	}
 }
 
@@ -240,15 +220,17 @@ func TestARealKey(t *testing.T) {
 
 func TestTheTransportHoldsBackARealKeyByItself(t *testing.T) {
 	ts := service(t, func(http.ResponseWriter, *http.Request) { t.Error("the key was sent") })
-	for name, c := range map[string]*http.Client{
-		"under another base URL": newHTTPClient(keyRule{real: true}, new(serviceClock)),
-		"under another host":     newHTTPClient(keyRule{real: true, sendTo: "example.org"}, new(serviceClock)),
+	for name, rule := range map[string]keyRule{
+		"under another base URL": {real: true},
+		"under another host":     {real: true, sendTo: "example.org"},
 	} {
+		u := client(t, Config{BaseURL: ts.URL})
+		c := newHTTPClient(rule, u.config.next, u.clock)
 		tokens, err := newTokens(canary, ts.URL, c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		u := &Client{tokens, ts.URL, time.Second, c, new(serviceClock)}
+		u.keyed.Store(&keyed{tokens, c})
 		if _, err := u.Mint(t.Context(), request()); !errors.Is(err, ErrRefused) || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -337,6 +319,7 @@ func TestABadConfigurationIsRefusedWithoutTheKey(t *testing.T) {
 		"a base URL of a socket":   {APIKey: live.NewSecret("emulator"), BaseURL: "wss://localhost"},
 		"a base URL with a query":  {APIKey: live.NewSecret("emulator"), BaseURL: "http://localhost?key=" + canary},
 		"a time-out that is under": {APIKey: live.NewSecret("emulator"), Timeout: -1},
+		"fewer mints than none":    {APIKey: live.NewSecret("emulator"), Concurrent: -1},
 	} {
 		if _, err := New(c); err == nil || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v", name, err)
