@@ -53,7 +53,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	flags := c.upstreamFlags
 	var s service
 	if !emulated { // before listening, so that a wrong key or URL is told first
-		if s, err = flags.connect(key); err != nil {
+		if s, err = flags.connect(key, p.log); err != nil {
 			return err
 		}
 		announce(p.log, key, from, s.name)
@@ -73,7 +73,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	var now func() time.Time
 	if emulated {
 		flags.BaseURL = "http://" + net.JoinHostPort(host, port)
-		if s, err = flags.connect(key); err != nil {
+		if s, err = flags.connect(key, nil); err != nil { // its clock is moved on purpose
 			return err
 		}
 		s.live = issuer.LiveHere

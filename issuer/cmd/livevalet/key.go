@@ -14,6 +14,9 @@ import (
 	"github.com/livevalet/livevalet/wasm/live"
 )
 
+// fileSuffix ends the variables that name a file with a key.
+const fileSuffix = "_FILE"
+
 // keyVariables in the order in which they win, which is the SDK's.
 var keyVariables = []string{"GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY_FILE", "GEMINI_API_KEY_FILE"}
 
@@ -25,12 +28,9 @@ func apiKey(getenv func(string) string) (key live.Secret, from string, err error
 		if value == "" {
 			continue
 		}
-		if strings.HasSuffix(name, "_FILE") {
-			raw, err := os.ReadFile(value)
-			if err != nil {
-				return key, name, fmt.Errorf("%s: %w", name, err)
-			}
-			value = string(raw)
+		if strings.HasSuffix(name, fileSuffix) {
+			key, err = readKey(name, value)
+			return key, name, err
 		}
 		if key = live.NewSecret(strings.TrimSpace(value)); key.IsZero() {
 			return key, name, fmt.Errorf("%s holds no key", name)
@@ -38,6 +38,19 @@ func apiKey(getenv func(string) string) (key live.Secret, from string, err error
 		return key, name, nil
 	}
 	return key, "", nil
+}
+
+// readKey reads the file that a variable names.
+func readKey(variable, name string) (live.Secret, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return live.Secret{}, fmt.Errorf("%s: %w", variable, err)
+	}
+	key := live.NewSecret(strings.TrimSpace(string(text)))
+	if key.IsZero() {
+		return key, fmt.Errorf("%s holds no key", variable)
+	}
+	return key, nil
 }
 
 // lastFour tells one's own keys apart and nobody anything else.
@@ -62,9 +75,10 @@ type service struct {
 	live   issuer.LiveOrigin
 }
 
-// connect prepares minting with a key at the service that the flags name.
-func (f upstreamFlags) connect(key live.Secret) (service, error) {
-	client, err := upstream.New(upstream.Config{APIKey: key, BaseURL: f.BaseURL, SendKeyTo: f.SendKeyTo})
+// connect prepares minting with a key at the service that the flags name. The
+// logger is told when that has another time than we; see [upstream.Config].
+func (f upstreamFlags) connect(key live.Secret, logger *slog.Logger) (service, error) {
+	client, err := upstream.New(upstream.Config{APIKey: key, BaseURL: f.BaseURL, SendKeyTo: f.SendKeyTo, Logger: logger})
 	if err != nil {
 		return service{}, err
 	}

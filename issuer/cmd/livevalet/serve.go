@@ -62,12 +62,13 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.upstreamFlags.connect(key)
+	s, err := c.upstreamFlags.connect(key, p.log)
 	if err != nil {
 		return err
 	}
 	defer s.client.Close()
 	announce(p.log, key, from, s.name)
+	defer s.tend(ctx, p, key, from)()
 
 	r := &routes{log: p.log, guard: guard, upstream: s.name}
 	if r.token, err = issuer.New(issuer.Config{
