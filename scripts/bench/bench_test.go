@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -143,6 +146,55 @@ func TestTheGapIsWhatANewConnectionTakes(t *testing.T) {
 				t.Errorf("got %+v, want %s", got.rows[0], want)
 			}
 		})
+	}
+}
+
+func TestRequestsComeAtTheirRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := tokens{rate: 100, lasts: 2 * time.Second}
+		begin := time.Now()
+		var asked atomic.Int32
+		times, err := k.paced(t.Context(), func(context.Context) error {
+			if asked.Add(1) == 1 {
+				time.Sleep(time.Second) // the others do not wait for it
+			}
+			time.Sleep(30 * time.Millisecond)
+			return nil
+		})
+		if err != nil || len(times) != 200 || times.quantile(0) != 30*time.Millisecond || times.quantile(0.99) != 30*time.Millisecond || times.quantile(1) != 1030*time.Millisecond {
+			t.Errorf("%d requests, %v, error %v", len(times), times, err)
+		}
+		if took := time.Since(begin); took != 2*time.Second+20*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestClientsAskAsSoonAsTheyAreAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		perSecond, err := tokens{clients: 4}.atOnce(t.Context(), 40, func(context.Context) error { time.Sleep(100 * time.Millisecond); return nil })
+		if err != nil || perSecond != 40 {
+			t.Errorf("%v/s, error %v", perSecond, err)
+		}
+	})
+}
+
+func TestAnEndpointThatFailsIsNotMeasured(t *testing.T) {
+	for answer, good := range map[string]bool{`{"token":"auth_tokens/x"}`: true, `{"token":""}`: false, `{}`: false, `no`: false} {
+		ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer "+callerKey {
+				t.Errorf("%s %v", r.Method, r.Header)
+			}
+			io.WriteString(w, answer)
+		}))
+		k := tokens{clients: 2, rate: 100, lasts: 50 * time.Millisecond}
+		ask := func(ctx context.Context) error { return askToken(ctx, ts.Client(), ts.URL) }
+		_, err := k.atOnce(t.Context(), 3, ask)
+		_, paced := k.paced(t.Context(), ask)
+		if (err == nil) != good || (paced == nil) != good {
+			t.Errorf("%s gives %v and %v", answer, err, paced)
+		}
+		ts.Close()
 	}
 }
 
