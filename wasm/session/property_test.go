@@ -67,7 +67,9 @@ func converse(t *testing.T, r *rapid.T, updates time.Duration) {
 	}
 	w.vague, w.calm = updates > 0, calm
 	c.hold(t, func(k *talk) {
+		w.mu.Lock() // the session runs already
 		w.talk, w.began, w.mouth = k, time.Now(), make(chan struct{}, 1)
+		w.mu.Unlock()
 		w.types("remember %s.", w.fact())
 		time.Sleep(5 * time.Second)
 		for _, one := range play {
