@@ -20,20 +20,25 @@ const (
 // Memory keeps leases in this process: they are lost when it ends. Its zero
 // value works, and its methods may be called from anywhere.
 type Memory struct {
-	// Max is how many leases are kept. Zero is 131,072.
+	// Max is how many leases are kept, and four times as many handles. Zero is
+	// 131,072.
 	Max int
 
 	mu     sync.Mutex
 	leases map[Key]Lease
 	sweep  int       // number of leases at which the ended ones are next looked for
 	swept  time.Time // when that was done last
+
+	handles claims
 }
+
+func (m *Memory) max() int { return cmp.Or(m.Max, defaultMax) }
 
 // Create keeps a new lease, at version 0.
 func (m *Memory) Create(_ context.Context, l Lease) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	limit := cmp.Or(m.Max, defaultMax)
+	limit := m.max()
 	if now := time.Now(); len(m.leases) >= min(max(m.sweep, firstSweep), limit) && now.Sub(m.swept) >= time.Second {
 		m.forget(now)
 		m.sweep, m.swept = 2*len(m.leases), now // so that sweeping costs each lease little
