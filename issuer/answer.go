@@ -17,6 +17,8 @@ type grantAnswer struct {
 	Model   string `json:"model"`
 	Lock    string `json:"lock"`
 
+	Allow []string `json:"allow,omitempty"` // what a masked token leaves to the page besides
+
 	ExpiresIn           int64     `json:"expiresIn"`
 	NewSessionExpiresIn int64     `json:"newSessionExpiresIn"`
 	RenewAfter          int64     `json:"renewAfter"`
@@ -52,7 +54,7 @@ type sessionLimits struct {
 func (i *issuer) answer(w http.ResponseWriter, r *http.Request, p profile.Profile, id, token live.Secret, t profile.Terms) {
 	a := grantAnswer{
 		Token: token.Reveal(), LeaseID: id.Reveal(),
-		Profile: p.Name(), Model: p.Model(), Lock: p.Lock(),
+		Profile: p.Name(), Model: p.Model(), Lock: p.Lock(), Allow: p.Allow(),
 		ExpiresIn: seconds(t.Expire.Sub(t.Issued)), NewSessionExpiresIn: seconds(t.NewSessionExpire.Sub(t.Issued)),
 		RenewAfter: seconds(t.RenewAfter.Sub(t.Issued)), ExpireTime: t.Expire, NewSessionExpire: t.NewSessionExpire,
 		WebSocketURL: i.Live(r) + livePath, TokenParam: tokenParam,

@@ -16,10 +16,13 @@ package issuer
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/livevalet/livevalet/issuer/authn"
@@ -47,6 +50,7 @@ type Leases interface {
 	Load(context.Context, store.Key) (store.Lease, error)
 	Swap(context.Context, store.Lease) error
 	Delete(context.Context, store.Key) error
+	ClaimHandle(context.Context, store.HandleHash, store.Key, time.Time) error
 }
 
 // Config says how to issue tokens. New copies it.
@@ -67,6 +71,14 @@ type Config struct {
 	// Leases remembers what was granted. Nil keeps it in memory, and forgets it
 	// when the process ends.
 	Leases Leases
+
+	// HandleKey keys the hashes by which Leases knows resumption handles. Issuers
+	// that share Leases must share it. Nil is a random one.
+	HandleKey []byte
+
+	// FallBack lets a profile have a full lock from then on when the service refuses
+	// its mask, and logs it. Without it such a profile gives no tokens; see [Try].
+	FallBack bool
 
 	// Live is where the tokens are good. Nil is Google.
 	Live LiveOrigin
@@ -113,6 +125,7 @@ const (
 type issuer struct {
 	Config
 	profiles map[string]profile.Profile
+	fallen   sync.Map // names of those with a full lock because their mask was refused
 }
 
 // New gives a handler for the routes below. It checks Host, origin, method and
@@ -139,7 +152,12 @@ func New(c Config) (http.Handler, error) {
 		c.Now = time.Now
 	}
 	c.Connection = cmp.Or(c.Connection, defaultConnection)
-	i := &issuer{c, map[string]profile.Profile{}}
+	if c.HandleKey == nil {
+		c.HandleKey = make([]byte, sha256.Size)
+		rand.Read(c.HandleKey)
+	}
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	i := &issuer{Config: c, profiles: map[string]profile.Profile{}}
 	for _, p := range c.Profiles {
 		if _, twice := i.profiles[p.Name()]; twice {
 			return nil, fmt.Errorf("issuer: there are two profiles %q", p.Name())

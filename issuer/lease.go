@@ -1,7 +1,9 @@
 package issuer
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"time"
 
@@ -25,12 +27,16 @@ func newLeaseID() live.Secret {
 
 // renewal decides whether a lease gets its next token now, and what the lease
 // is afterwards. It is pure.
-func renewal(p profile.Profile, held store.Lease, reason live.Reason, now time.Time) (store.Lease, profile.Terms, error) {
+//
+// A full lock needs a token for each connection, whenever the one before ends. One
+// that resumes, with a handle inside, is therefore given at any time: it can start
+// no session, so to hoard it gains nothing.
+func renewal(p profile.Profile, held store.Lease, reason live.Reason, resumes bool, now time.Time) (store.Lease, profile.Terms, error) {
 	fail := func(c code, detail string, wait time.Duration) (store.Lease, profile.Terms, error) {
 		return store.Lease{}, profile.Terms{}, &problem{code: c, detail: detail, wait: wait}
 	}
 	terms, left := p.Renewed(now, held.End)
-	early := now.Before(held.RenewAfter)
+	early := now.Before(held.RenewAfter) && !resumes
 	switch {
 	case held.Released:
 		return fail(leaseEnded, "the lease was released: ask for a new one", 0)
@@ -40,7 +46,7 @@ func renewal(p profile.Profile, held store.Lease, reason live.Reason, now time.T
 		return fail(tooEarly, "renewal is accepted from renewAfter on", held.RenewAfter.Sub(now))
 	case early && held.Early >= earlyRenewals:
 		return fail(tooEarly, "the lease was renewed early as often as it may be", held.RenewAfter.Sub(now))
-	case !early && !terms.Expire.After(held.Expire):
+	case !early && !resumes && !terms.Expire.After(held.Expire):
 		// Its token lives to the lease's end already.
 		return fail(leaseEnded, "the lease is near its end: ask for a new one", 0)
 	}
@@ -49,4 +55,18 @@ func renewal(p profile.Profile, held store.Lease, reason live.Reason, now time.T
 	}
 	held.Expire, held.RenewAfter = terms.Expire, terms.RenewAfter
 	return held, terms, nil
+}
+
+const (
+	maxHandle = 4 << 10 // bytes; those that were seen are uuids
+
+	// handleLife is how long after its session's end a handle is good (documented).
+	handleLife = 2 * time.Hour
+)
+
+// handleHash is how stores know a handle.
+func (i *issuer) handleHash(handle live.Secret) (h store.HandleHash) {
+	mac := hmac.New(sha256.New, i.HandleKey)
+	mac.Write([]byte(handle.Reveal()))
+	return store.HandleHash(mac.Sum(h[:0]))
 }

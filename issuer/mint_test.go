@@ -36,20 +36,47 @@ func minting(t *testing.T, key, url string, profiles ...profile.Profile) desk {
 
 var timestamp = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`)
 
-func TestTheDefaultProfileIsMintedByteForByte(t *testing.T) {
-	var got []byte
-	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got, _ = io.ReadAll(r.Body)
-		fmt.Fprint(w, `{"name":"auth_tokens/x"}`)
-	}))
-	defer ts.Close()
-	minting(t, "emulator-test", ts.URL).grant(t, "/v1/token", "")
-	want, err := os.ReadFile("testdata/mint-default.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got = timestamp.ReplaceAll(got, []byte(`"<time>"`)); !bytes.Equal(got, want) {
-		t.Errorf("body is %s", got)
+// Each kind of lock is minted as its file in testdata says.
+func TestProfilesAreMintedByteForByte(t *testing.T) {
+	voice := profile.Allowance{Path: "generationConfig.speechConfig.voiceConfig.prebuiltVoiceConfig.voiceName", Values: []string{"Kore", "Puck"}}
+	instruction := map[string]any{"systemInstruction": map[string]any{"parts": []any{map[string]any{"text": "Be brief."}}}}
+	for name, c := range map[string]struct {
+		spec  profile.Spec
+		grant string
+		renew string
+	}{
+		"default":      {},
+		"masked-allow": {spec: profile.Spec{Setup: instruction, Allow: []profile.Allowance{{Path: "generationConfig.temperature"}, {Path: "tools"}}}},
+		"masked-voice": {spec: profile.Spec{Allow: []profile.Allowance{voice}}, grant: `{"overrides":{"generationConfig.speechConfig.voiceConfig.prebuiltVoiceConfig.voiceName":"Puck"}}`},
+		"full":         {spec: profile.Spec{Setup: instruction, Lock: profile.Full}},
+		"full-resumed": {spec: profile.Spec{Lock: profile.Full, Allow: []profile.Allowance{voice}}, grant: `{"overrides":{"generationConfig.speechConfig.voiceConfig.prebuiltVoiceConfig.voiceName":"Puck"}}`, renew: "0123-handle"},
+		"listed":       {spec: profile.Spec{Setup: instruction, Lock: profile.Listed, Locked: []string{"systemInstruction", "model", "generationConfig.responseModalities"}}},
+		"none":         {spec: profile.Spec{Lock: profile.None}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []byte
+			ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				got, _ = io.ReadAll(r.Body)
+				fmt.Fprint(w, `{"name":"auth_tokens/x"}`)
+			}))
+			defer ts.Close()
+			p, err := profile.New("default", c.spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := minting(t, "emulator-test", ts.URL, p)
+			a := d.grant(t, "/v1/token", c.grant)
+			if c.renew != "" {
+				d.grant(t, "/v1/token/renew", resuming(a, c.renew))
+			}
+			want, err := os.ReadFile("testdata/mint-" + name + ".json")
+			if err != nil {
+				t.Error(err)
+			}
+			if got = timestamp.ReplaceAll(got, []byte(`"<time>"`)); !bytes.Equal(got, want) {
+				t.Errorf("body is %s", got)
+			}
+		})
 	}
 }
 

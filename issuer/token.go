@@ -2,7 +2,9 @@ package issuer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -20,8 +22,9 @@ const maxReference = 128
 // grant answers POST /v1/token: a new lease and its first token.
 func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 	in := struct {
-		Profile         string `json:"profile"`
-		ClientReference string `json:"clientReference"`
+		Profile         string         `json:"profile"`
+		ClientReference string         `json:"clientReference"`
+		Overrides       map[string]any `json:"overrides"`
 	}{Profile: profile.DefaultName}
 	caller, err := i.caller(r)
 	if err != nil {
@@ -33,11 +36,15 @@ func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 	if len(in.ClientReference) > maxReference {
 		return &problem{code: invalidRequest, detail: "clientReference is too long: use at most 128 bytes"}
 	}
-	p, ok := i.profiles[in.Profile]
+	p, ok := i.profile(in.Profile)
 	if !ok {
 		return &problem{code: unknownProfile, detail: "there is no profile of that name"}
 	}
 	add(r.Context(), slog.String("profile", p.Name()))
+	p, overrides, err := override(p, in.Overrides)
+	if err != nil {
+		return err
+	}
 	if in.ClientReference != "" {
 		add(r.Context(), slog.String("clientReference", in.ClientReference))
 	}
@@ -46,13 +53,13 @@ func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 		id := newLeaseID()
 		terms, end := p.First(now)
 		lease := store.Lease{
-			Key: store.KeyOf(id), Caller: caller.ID, Profile: p.Name(),
+			Key: store.KeyOf(id), Caller: caller.ID, Profile: p.Name(), Overrides: overrides,
 			End: end, Expire: terms.Expire, RenewAfter: terms.RenewAfter,
 		}
 		if err := i.Leases.Create(r.Context(), lease); err != nil {
 			return storeProblem(err)
 		}
-		token, err := i.mint(r, p, terms)
+		token, p, err := i.mint(r, p, terms, live.Secret{})
 		if err != nil {
 			_ = i.Leases.Delete(context.WithoutCancel(r.Context()), lease.Key) // if not, it ends by itself
 			return err
@@ -90,29 +97,37 @@ func (i *issuer) renew(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case reason != live.ReasonRenew && reason != live.ReasonRefused:
 		return &problem{code: invalidRequest, detail: `reason must be "renew" or "refused"`}
-	case in.Handle != "":
-		return &problem{code: invalidRequest, detail: "leave handle out: under a masked lock it goes to the service, not here"}
+	case len(in.Handle) > maxHandle:
+		return &problem{code: invalidRequest, detail: "handle is too long to be one of the service's"}
 	}
-	id := live.NewSecret(in.LeaseID)
+	id, handle := live.NewSecret(in.LeaseID), live.NewSecret(in.Handle)
 	return i.dated(func(now time.Time) error {
 		held, err := i.lease(r.Context(), caller, id)
 		if err != nil {
 			return err
 		}
-		p, ok := i.profiles[held.Profile]
-		if !ok {
-			return &problem{code: leaseEnded, detail: "the lease's profile is gone: ask for a new lease"}
-		}
-		add(r.Context(), slog.String("profile", p.Name()))
-		next, terms, err := renewal(p, held, reason, now)
+		p, err := i.profileOf(held)
 		if err != nil {
 			return err
+		}
+		add(r.Context(), slog.String("profile", p.Name()))
+		if !handle.IsZero() && p.Lock() != profile.Full {
+			return &problem{code: invalidRequest, detail: "leave handle out: it goes to the service, not here, unless the lock is full"}
+		}
+		next, terms, err := renewal(p, held, reason, !handle.IsZero(), now)
+		if err != nil {
+			return err
+		}
+		if !handle.IsZero() {
+			if err := i.Leases.ClaimHandle(r.Context(), i.handleHash(handle), held.Key, held.End.Add(handleLife)); err != nil {
+				return storeProblem(err)
+			}
 		}
 		// Before the mint, so that of two requests at once one gets a token.
 		if err := i.Leases.Swap(r.Context(), next); err != nil {
 			return storeProblem(err)
 		}
-		token, err := i.mint(r, p, terms)
+		token, p, err := i.mint(r, p, terms, handle)
 		if err != nil {
 			held.Version = next.Version + 1
 			_ = i.Leases.Swap(context.WithoutCancel(r.Context()), held) // if not, the page renews with "refused"
@@ -190,15 +205,67 @@ func (i *issuer) lease(ctx context.Context, caller authn.Caller, id live.Secret)
 	return lease, nil
 }
 
-func (i *issuer) mint(r *http.Request, p profile.Profile, t profile.Terms) (live.Secret, error) {
+// profile finds a profile, with a full lock if its mask was refused.
+func (i *issuer) profile(name string) (profile.Profile, bool) {
+	p, ok := i.profiles[name]
+	if _, fell := i.fallen.Load(name); fell {
+		p = p.AsFull()
+	}
+	return p, ok
+}
+
+// profileOf is a lease's profile, with what its caller chose.
+func (i *issuer) profileOf(held store.Lease) (profile.Profile, error) {
+	ended := &problem{code: leaseEnded, detail: "the lease's profile has changed: ask for a new lease"}
+	p, ok := i.profile(held.Profile)
+	if !ok {
+		return p, ended
+	}
+	if held.Overrides == "" {
+		return p, nil
+	}
+	var chosen map[string]any
+	if err := json.Unmarshal([]byte(held.Overrides), &chosen); err != nil {
+		return p, fmt.Errorf("read the overrides of a lease: %w", err)
+	}
+	p, err := p.With(chosen)
+	if err != nil {
+		return p, ended
+	}
+	return p, nil
+}
+
+// override lays what a caller chose over a profile, and gives it as leases keep
+// it.
+func override(p profile.Profile, chosen map[string]any) (profile.Profile, string, error) {
+	if len(chosen) == 0 {
+		return p, "", nil
+	}
+	p, err := p.With(chosen)
+	if err != nil {
+		return p, "", &problem{code: invalidRequest, detail: err.Error()}
+	}
+	kept, err := json.Marshal(chosen)
+	return p, string(kept), err
+}
+
+// mint asks for a token and says of which profile it is: where the service
+// refuses the profile's mask, it may be that profile with a full lock.
+func (i *issuer) mint(r *http.Request, p profile.Profile, t profile.Terms, handle live.Secret) (live.Secret, profile.Profile, error) {
 	begin := time.Now()
-	token, err := i.Minter.Mint(r.Context(), upstream.Request{
-		Setup: p.Setup(), FieldMask: p.FieldMask(), Uses: p.Uses(),
-		Expire: t.Expire, NewSessionExpire: t.NewSessionExpire,
-	})
+	token, err := i.Minter.Mint(r.Context(), request(p, t, handle))
+	if i.FallBack && p.FieldMask() != "" && isBadRequest(err) {
+		full := p.AsFull()
+		if other, again := i.Minter.Mint(r.Context(), request(full, t, handle)); again == nil {
+			if _, fell := i.fallen.LoadOrStore(p.Name(), true); !fell {
+				i.Logger.Warn("the token service refuses the mask, so the profile has a full lock from now on: write lock: full", "profile", p.Name())
+			}
+			token, p, err = other, full, nil
+		}
+	}
 	add(r.Context(), slog.Int64("upstreamMicroseconds", time.Since(begin).Microseconds()))
 	if err == nil {
-		return token, nil
+		return token, p, nil
 	}
 	problem := &problem{code: upstreamUnavailable, detail: "the token service does not answer: try again later", cause: err}
 	if e, ok := errors.AsType[*upstream.Error](err); ok {
@@ -208,9 +275,23 @@ func (i *issuer) mint(r *http.Request, p profile.Profile, t profile.Terms) (live
 	case errors.Is(err, upstream.ErrRefused):
 		problem.code, problem.detail, problem.wait = upstreamRefused, "the token service refused: tell the operator the requestId", 0
 	case !errors.Is(err, upstream.ErrUnavailable) && r.Context().Err() == nil:
-		return token, err
+		return token, p, err
 	}
-	return token, problem
+	return token, p, problem
+}
+
+// request is what a profile's token is minted with.
+func request(p profile.Profile, t profile.Terms, handle live.Secret) upstream.Request {
+	return upstream.Request{
+		Setup: p.Setup(handle), FieldMask: p.FieldMask(), Uses: p.Uses(),
+		Expire: t.Expire, NewSessionExpire: t.NewSessionExpire,
+	}
+}
+
+// isBadRequest reports whether the service takes no request of this form.
+func isBadRequest(err error) bool {
+	e, ok := errors.AsType[*upstream.Error](err)
+	return ok && e.HTTP == http.StatusBadRequest && !errors.Is(err, upstream.ErrMisdated)
 }
 
 func storeProblem(err error) error {
@@ -219,6 +300,8 @@ func storeProblem(err error) error {
 		return &problem{code: leaseNotFound, detail: "there is no such lease: ask for a new one"}
 	case errors.Is(err, store.ErrConflict):
 		return &problem{code: tooEarly, detail: "the lease is being renewed by another request", wait: time.Second}
+	case errors.Is(err, store.ErrClaimed):
+		return &problem{code: forbidden, detail: "the handle belongs to another lease", cause: err}
 	case errors.Is(err, store.ErrFull):
 		return &problem{code: storeUnavailable, detail: "this server has given out all the leases it can", cause: err, wait: time.Minute}
 	default:

@@ -7,22 +7,20 @@
 //   - A value that is missing is the shortest default, never "more"; one that is
 //     too large is an error.
 //   - What the mask does not name is open to the page, so the mask names every
-//     field that we know of, whether the profile sets it or not.
+//     field that we know of, whether the profile sets it or not, but for what the
+//     profile leaves to the page on purpose.
+//   - A profile sets nothing that its token does not fix: it would have no effect.
 package profile
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
-)
 
-// Masked is the lock whose tokens fix every field of the setup except those
-// that a page needs to resume and to seed a conversation.
-const Masked = "masked"
+	"github.com/livevalet/livevalet/wasm/live"
+)
 
 // DefaultName is the profile that a request without a name gets.
 const DefaultName = "default"
@@ -57,8 +55,23 @@ type Spec struct {
 	// without them was seen to be refused (observed).
 	Setup map[string]any
 
-	// Lock is how Setup binds the page. Empty is [Masked], the only one there is.
+	// Lock is how Setup binds the page: [Masked], [Full], [None] or [Listed].
+	// Empty is Masked.
 	Lock string
+
+	// Locked are the paths of [Listed]: fields of the setup and children of
+	// generationConfig.
+	Locked []string
+
+	// Allow are the exceptions from the lock. Empty is none.
+	Allow []Allowance
+
+	// Who are the claims that a caller must have: for each, the values one of
+	// which it must be. Empty lets every caller in that the server knows.
+	Who map[string][]any
+
+	// Limits bound one caller.
+	Limits Limits
 
 	// Uses is how many sessions a token may start. Zero is 1; at most 10. A
 	// resumption is not a use (documented).
@@ -80,45 +93,55 @@ type Spec struct {
 // Profile is a Spec that was found good. It is immutable and may be shared.
 type Profile struct {
 	name  string
-	model string // "models/…"
-	setup map[string]any
-	spec  Spec // with the defaults filled in
+	model string         // "models/…"
+	setup map[string]any // without the model; what the token does not fix is not in it
+	mask  []string       // paths that the token fixes; nil unless the lock is Masked or Listed
+	spec  Spec           // with the defaults filled in
 }
 
-// New checks a spec. Its errors name the field and what it may be; they never
-// quote the setup's values, which may be a system instruction.
+// New checks a spec. Its errors are [Mistakes], all that there are.
 func New(name string, s Spec) (Profile, error) {
-	fail := func(format string, args ...any) (Profile, error) {
-		return Profile{}, fmt.Errorf("profile %q: %w", name, fmt.Errorf(format, args...))
-	}
-	if !namePattern.MatchString(name) {
-		return fail("a name has up to 64 letters, digits, '-', '_' and '.'")
-	}
 	s.Model = strings.TrimPrefix(cmp.Or(s.Model, defaultModel), "models/")
 	s.Lock = cmp.Or(s.Lock, Masked)
 	s.Uses = cmp.Or(s.Uses, defaultUses)
 	s.Leash = cmp.Or(s.Leash, defaultLeash)
 	s.NewSession = cmp.Or(s.NewSession, min(defaultNewSession, s.Leash))
 	s.MaxSession = cmp.Or(s.MaxSession, max(defaultMaxSession, s.Leash))
+	s.Limits = s.Limits.filled()
+
+	var wrong Mistakes
+	if !namePattern.MatchString(name) {
+		wrong.note("", "a name has up to 64 letters, digits, '-', '_' and '.'")
+	}
+	if !namePattern.MatchString(s.Model) {
+		wrong.note("model", "write a model id such as %s", defaultModel)
+	}
+	if s.Uses < 1 || s.Uses > maxUses {
+		wrong.note("uses", "choose 1 to %d", maxUses)
+	}
 	switch {
-	case !namePattern.MatchString(s.Model):
-		return fail("model: write a model id such as %s", defaultModel)
-	case s.Lock != Masked:
-		return fail("lock: %q is not supported by this version, use %q or leave it out", s.Lock, Masked)
-	case s.Uses < 1 || s.Uses > maxUses:
-		return fail("uses: choose 1 to %d", maxUses)
 	case s.Leash < minLeash || s.Leash >= maxLife:
-		return fail("leash: choose at least %v and less than %v", minLeash, maxLife)
+		wrong.note("leash", "choose at least %v and less than %v", minLeash, maxLife)
 	case s.NewSession < minNewSession || s.NewSession > s.Leash:
-		return fail("newSession: choose %v to %v, the leash", minNewSession, s.Leash)
-	case s.MaxSession < s.Leash || s.MaxSession > maxSession:
-		return fail("maxSession: choose %v, the leash, to %v", s.Leash, maxSession)
+		wrong.note("newSession", "choose %v to %v, the leash", minNewSession, s.Leash)
 	}
-	setup, err := overlay(s.Setup)
-	if err != nil {
-		return fail("setup: %w", err)
+	if s.MaxSession < s.Leash || s.MaxSession > maxSession {
+		wrong.note("maxSession", "choose %v, the leash, to %v", s.Leash, maxSession)
 	}
-	return Profile{name: name, model: "models/" + s.Model, setup: setup, spec: s}, nil
+	s.checkLock(&wrong)
+	open := s.checkAllow(&wrong)
+	s.checkWho(&wrong)
+	s.Limits.check(&wrong)
+	p := Profile{name: name, model: "models/" + s.Model, mask: mask(s.Lock, s.Locked, open), spec: s}
+	p.setup = p.overlay(&wrong)
+	p.checkBounds(&wrong)
+	if len(wrong) > 0 {
+		for i := range wrong {
+			wrong[i].Profile = name
+		}
+		return Profile{}, wrong
+	}
+	return p, nil
 }
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -138,9 +161,6 @@ func (p Profile) Name() string { return p.name }
 // Model is the model's resource name, "models/…".
 func (p Profile) Model() string { return p.model }
 
-// Lock is how the token binds the page: [Masked].
-func (p Profile) Lock() string { return p.spec.Lock }
-
 // Uses is how many sessions a token may start, never 0, which the service takes
 // for "no limit".
 func (p Profile) Uses() int { return p.spec.Uses }
@@ -148,16 +168,31 @@ func (p Profile) Uses() int { return p.spec.Uses }
 // MaxSession is how long a lease lasts.
 func (p Profile) MaxSession() time.Duration { return p.spec.MaxSession }
 
-// Setup is the value of the token's bidiGenerateContentSetup. The caller owns
-// the map, but not what is in it.
-func (p Profile) Setup() map[string]any {
+// Setup is the value of the token's bidiGenerateContentSetup, nil if the lock
+// is [None]. A handle is minted into it if the lock is [Full]: the service takes
+// no other then. The caller owns the map, but not what is in it.
+func (p Profile) Setup(handle live.Secret) map[string]any {
+	if p.spec.Lock == None {
+		return nil
+	}
 	setup := maps.Clone(p.setup)
-	setup["model"] = p.model
+	if p.fixes("model") {
+		setup["model"] = p.model
+	}
+	if p.spec.Lock == Full {
+		// Without it there would be no handle for the next connection.
+		resumption := map[string]any{}
+		if !handle.IsZero() {
+			resumption["handle"] = handle.Reveal()
+		}
+		setup["sessionResumption"] = resumption
+	}
 	return setup
 }
 
 // Compressed reports whether the context window is compressed, so that the
-// service does not end the session after 15 minutes (documented).
+// service does not end the session after 15 minutes (documented). What the token
+// leaves to the page is taken for not compressed.
 func (p Profile) Compressed() bool { return p.setup["contextWindowCompression"] != nil }
 
 // ManualActivity reports whether the page has to say when speech begins and ends.
@@ -168,5 +203,6 @@ func (p Profile) ManualActivity() bool {
 	return disabled
 }
 
-// Modalities are what the model answers with, such as AUDIO.
-func (p Profile) Modalities() []string { return slices.Clone(modalities(p.setup)) }
+// Modalities are what the model answers with, such as AUDIO. They are empty if
+// the page chooses.
+func (p Profile) Modalities() []string { return modalities(p.setup) }

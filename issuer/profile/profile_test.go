@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/livevalet/livevalet/wasm/live"
 )
 
 func TestTheMaskNamesEveryFieldButThoseAPageNeeds(t *testing.T) {
@@ -21,7 +23,7 @@ func TestTheMaskNamesEveryFieldButThoseAPageNeeds(t *testing.T) {
 }
 
 func TestTheDefaultSetupIsAsDocumented(t *testing.T) {
-	raw, err := json.Marshal(Default().Setup())
+	raw, err := json.Marshal(Default().Setup(live.Secret{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +47,7 @@ func TestASpec(t *testing.T) {
 		"may unset a built-in field":                       {Spec{Setup: map[string]any{"contextWindowCompression": nil}}, ""},
 		"may ask for text":                                 {Spec{Setup: setup(`{"generationConfig":{"responseModalities":["TEXT"]}}`)}, ""},
 		"cannot have a model with a query":                 {Spec{Model: "x?key=y"}, "model:"},
-		"cannot have a lock of a later version":            {Spec{Lock: "full"}, "not supported by this version"},
+		"cannot have a lock that there is not":             {Spec{Lock: "half"}, "write masked, full, none or a list"},
 		"cannot have endless uses":                         {Spec{Uses: -1}, "uses:"},
 		"cannot have many uses":                            {Spec{Uses: 11}, "uses:"},
 		"cannot have a negative leash":                     {Spec{Leash: -1}, "leash:"},
@@ -54,8 +56,8 @@ func TestASpec(t *testing.T) {
 		"cannot have a session shorter than the leash":     {Spec{MaxSession: time.Minute}, "maxSession:"},
 		"cannot have a session for ever":                   {Spec{MaxSession: 25 * time.Hour}, "maxSession:"},
 		"cannot write the model into the setup":            {Spec{Setup: setup(`{"model":"x"}`)}, "beside setup"},
-		"cannot lock resumption":                           {Spec{Setup: setup(`{"sessionResumption":{}}`)}, "leave sessionResumption out"},
-		"cannot lock the seeding of history":               {Spec{Setup: setup(`{"historyConfig":{}}`)}, "leave historyConfig out"},
+		"cannot lock resumption":                           {Spec{Setup: setup(`{"sessionResumption":{}}`)}, "setup.sessionResumption: leave it out"},
+		"cannot lock the seeding of history":               {Spec{Setup: setup(`{"historyConfig":{}}`)}, "setup.historyConfig: leave it out"},
 		"cannot set what exists on Vertex only":            {Spec{Setup: setup(`{"explicitVadSignal":true}`)}, "explicitVadSignal"},
 		"cannot use snake_case":                            {Spec{Setup: setup(`{"system_instruction":"` + canary + `"}`)}, "camelCase"},
 		"cannot ask for two modalities":                    {Spec{Setup: setup(`{"generationConfig":{"responseModalities":["AUDIO","TEXT"]}}`)}, "responseModalities"},
@@ -69,7 +71,7 @@ func TestASpec(t *testing.T) {
 			case c.want == "" && err != nil:
 				t.Fatal(err)
 			case c.want != "" && err == nil:
-				t.Fatalf("accepted, with setup %v", p.Setup())
+				t.Fatalf("accepted, with setup %v", p.Setup(live.Secret{}))
 			case c.want != "" && !strings.Contains(err.Error(), c.want):
 				t.Errorf("error is %q, want it to say %q", err, c.want)
 			case err != nil && strings.Contains(err.Error(), canary):
@@ -93,8 +95,8 @@ func TestASetupWithoutModalitiesGetsAudio(t *testing.T) {
 
 func TestChangingASetupLeavesTheProfileAlone(t *testing.T) {
 	p := Default()
-	p.Setup()["tools"] = "x"
-	if p.Setup()["tools"] != nil {
+	p.Setup(live.Secret{})["tools"] = "x"
+	if p.Setup(live.Secret{})["tools"] != nil {
 		t.Error("the profile's setup was changed through a copy")
 	}
 }

@@ -2,8 +2,6 @@ package profile
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -36,17 +34,21 @@ var fields = []field{
 	{name: "labels"},
 }
 
-// FieldMask is the token's fieldMask: every top-level field in fixed order,
-// also those the profile leaves unset, which are thereby locked to unset. Only
-// whole fields are named: the service was seen to refuse deeper paths.
-func (p Profile) FieldMask() string {
-	var locked []string
-	for _, f := range fields {
-		if f.open == "" {
-			locked = append(locked, f.name)
-		}
+// generation are the fields of generationConfig that Live takes (documented,
+// 2026-09), in the order of the mask. The others it refuses, so nobody can use
+// them.
+var generation = []string{
+	"responseModalities", "temperature", "topP", "topK", "maxOutputTokens", "candidateCount", "presencePenalty",
+	"frequencyPenalty", "seed", "mediaResolution", "speechConfig", "thinkingConfig", "enableAffectiveDialog", "translationConfig",
+}
+
+// fieldNamed is the zero field if there is none.
+func fieldNamed(name string) field {
+	i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+	if i < 0 {
+		return field{}
 	}
-	return strings.Join(locked, ",")
+	return fields[i]
 }
 
 // builtIn is the setup that every profile starts from.
@@ -59,36 +61,46 @@ func builtIn() map[string]any {
 	}
 }
 
-// overlay lays a profile's setup over the built-in one.
-func overlay(written map[string]any) (map[string]any, error) {
+// overlay lays the spec's setup over the built-in one, and leaves out what the
+// token does not fix.
+func (p Profile) overlay(wrong *Mistakes) map[string]any {
 	setup := builtIn()
-	for _, name := range slices.Sorted(maps.Keys(written)) {
-		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
-		switch {
-		case i < 0:
-			return nil, fmt.Errorf("the Gemini API knows no field %q: names are camelCase, as in the Live API's setup message", name)
-		case name == "model":
-			return nil, errors.New("write the model beside setup, not in it")
-		case fields[i].open != "":
-			return nil, fmt.Errorf("leave %s out: %s", name, fields[i].open)
-		}
-		value, err := plain(written[name])
-		if err != nil {
-			return nil, fmt.Errorf("%s cannot be written as JSON", name)
-		}
+	for _, name := range slices.Sorted(maps.Keys(p.spec.Setup)) {
+		at, f := "setup."+name, fieldNamed(name)
+		value, err := plain(p.spec.Setup[name])
 		_, isObject := value.(map[string]any)
 		_, isList := value.([]any)
 		switch {
+		case f.name == "":
+			wrong.note(at, "the Gemini API has no such field: names are camelCase, as in the Live API's setup message")
+		case name == "model":
+			wrong.note(at, "write the model beside setup, not in it")
+		case f.open != "":
+			wrong.note(at, "leave it out: %s", f.open)
+		case err != nil:
+			wrong.note(at, "this cannot be written as JSON")
 		case value == nil:
 			delete(setup, name)
-			continue
-		case fields[i].list && !isList:
-			return nil, fmt.Errorf("%s must be a list", name)
-		case !fields[i].list && !isObject:
-			return nil, fmt.Errorf("%s must be an object", name)
+		case f.list && !isList:
+			wrong.note(at, "%s must be a list", name)
+		case !f.list && !isObject:
+			wrong.note(at, "%s must be an object", name)
+		case !p.reaches(name, value):
+			wrong.note(at, "this would have no effect: the token leaves %s to the page", name)
+		default:
+			setup[name] = value
 		}
-		setup[name] = value
 	}
+	speak(setup)
+	if m := modalities(setup); len(m) != 1 || m[0] != "AUDIO" && m[0] != "TEXT" {
+		wrong.note("setup.generationConfig", `responseModalities must be ["AUDIO"] or ["TEXT"]`)
+	}
+	p.trim(setup)
+	return setup
+}
+
+// speak asks for sound where the setup does not say what to answer with.
+func speak(setup map[string]any) {
 	generation, _ := setup["generationConfig"].(map[string]any)
 	if generation["responseModalities"] == nil {
 		generation = maps.Clone(generation)
@@ -98,10 +110,32 @@ func overlay(written map[string]any) (map[string]any, error) {
 		generation["responseModalities"] = []any{"AUDIO"}
 		setup["generationConfig"] = generation
 	}
-	if m := modalities(setup); len(m) != 1 || m[0] != "AUDIO" && m[0] != "TEXT" {
-		return nil, errors.New(`generationConfig.responseModalities must be ["AUDIO"] or ["TEXT"]`)
+}
+
+// reaches reports whether the token fixes all that a field's value says.
+func (p Profile) reaches(name string, value any) bool {
+	if p.fixes(name) {
+		return true
 	}
-	return setup, nil
+	inside, _ := value.(map[string]any)
+	for child := range inside {
+		if !p.fixes(name + "." + child) {
+			return false
+		}
+	}
+	return len(inside) > 0
+}
+
+// trim takes away of the built-in setup what the token does not fix.
+func (p Profile) trim(setup map[string]any) {
+	maps.DeleteFunc(setup, func(name string, value any) bool {
+		if p.fixes(name) {
+			return false
+		}
+		inside, _ := value.(map[string]any)
+		maps.DeleteFunc(inside, func(child string, _ any) bool { return !p.fixes(name + "." + child) })
+		return len(inside) == 0
+	})
 }
 
 // plain copies a value into what encoding/json would make of it.
@@ -119,7 +153,7 @@ func plain(v any) (out any, err error) {
 func modalities(setup map[string]any) []string {
 	generation, _ := setup["generationConfig"].(map[string]any)
 	list, _ := generation["responseModalities"].([]any)
-	var names []string
+	names := []string{}
 	for _, m := range list {
 		name, _ := m.(string)
 		names = append(names, name)

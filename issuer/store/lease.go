@@ -31,6 +31,10 @@ type Lease struct {
 	Caller  string // who holds it; empty for an anonymous caller, whose proof is the id
 	Profile string
 
+	// Overrides is what the caller chose of the profile, as the JSON of its request;
+	// empty: nothing. It has at most 4 kB.
+	Overrides string
+
 	End        time.Time // nothing is renewed afterwards
 	Expire     time.Time // of the newest token
 	RenewAfter time.Time // of the newest token

@@ -456,8 +456,6 @@ func TestAnUnsafeStartIsRefused(t *testing.T) {
 		"a proxy that is nowhere":                 {real, []string{"serve", "--config", config("auth:\n  proxyHeader: {name: X-User}")}, "line 2: from: list"},
 		"anyone by the file alone":                {real, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {anonymous: true}")}, "Challenge"},
 		"limits, which are to come":               {real, []string{"serve", "--config", config("profiles:\n  a:\n    limits: {concurrent: 3}")}, "limits is not supported by this version"},
-		"a lock that is to come": {real, []string{"serve", "--listen", ":0", "--config",
-			config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}\nprofiles:\n  default:\n    lock: full")}, "not supported by this version"},
 		"every bad profile at once": {real, []string{"serve", "--listen", ":0", "--config",
 			config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}\nprofiles:\n  a: {leash: 21h}\n  b: {uses: 99}")}, `line 5: profile "b": uses`},
 	} {

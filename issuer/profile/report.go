@@ -1,0 +1,112 @@
+package profile
+
+import (
+	"fmt"
+	"time"
+)
+
+// Freedom is something that a page with a token of the profile, or the caller who
+// asks for one, still decides.
+type Freedom struct {
+	What string // a path of the setup, or "a field that Google adds later"
+	Who  string // "the page", unchecked, or "the caller", within bounds
+	How  string // how far it goes, in plain words
+}
+
+// meaning tells what a page does with a field that is left to it.
+var meaning = map[string]string{
+	"model":                    "any model of the key, at its price",
+	"generationConfig":         "voice, temperature, length and kind of the answers",
+	"systemInstruction":        "any instruction: the model is then the page's, not yours",
+	"tools":                    "any tool, those that cost money too",
+	"realtimeInputConfig":      "when the model listens and whether speech interrupts it",
+	"contextWindowCompression": "how much is remembered, and so what each turn costs",
+	"inputAudioTranscription":  "whether the user's speech is written down",
+	"outputAudioTranscription": "whether the model's speech is written down",
+	"proactivity":              "whether the model speaks unasked",
+	"avatarConfig":             "whether the model has a picture, at its price",
+	"safetySettings":           "what the model refuses to say",
+	"labels":                   "under which labels the use is billed",
+}
+
+// Freedoms are all that is not fixed, in the order of the setup.
+func (p Profile) Freedoms() []Freedom {
+	const page, caller = "the page", "the caller"
+	if p.spec.Lock == None {
+		return []Freedom{{"everything", page, "model, instruction, tools and all else: the token is good for whatever the key is"}}
+	}
+	var all []Freedom
+	for _, path := range p.Allow() {
+		how := meaning[path]
+		if how == "" {
+			how = "any value"
+		}
+		all = append(all, Freedom{path, page, how})
+	}
+	for _, a := range p.spec.Allow {
+		if a.bounded() {
+			all = append(all, Freedom{a.Path, caller, a.String() + ", asked for with the token"})
+		}
+	}
+	if p.spec.Lock == Full {
+		return append(all, Freedom{"sessionResumption.handle", caller, "any session whose handle it holds, asked for with the token"})
+	}
+	return append(all,
+		Freedom{"sessionResumption", page, "any session of the key's project whose handle it holds"},
+		Freedom{"historyConfig", page, "a history of its own to begin with"},
+		Freedom{"fields that Google adds later", page, "open until this program knows them; closed under the lock " + Full},
+	)
+}
+
+// Bound is the most that one caller can have, however hostile, who keeps every
+// token and says nothing of its leases.
+type Bound struct {
+	Sessions  int           // open at a time: a start for each use of each unexpired token
+	Leash     time.Duration // how long they go on once the caller may have no more
+	PerDay    time.Duration // of all sessions together; 0: as long as there are callers
+	PerMinute Rate          // how often it can ask
+}
+
+// Bound follows from limits, uses and leash.
+func (p Profile) Bound() Bound {
+	l := p.spec.Limits
+	return Bound{
+		Sessions: l.Concurrent * p.spec.Uses, Leash: p.spec.Leash, PerMinute: l.PerCaller,
+		PerDay: time.Duration(l.MinutesPerDay*p.spec.Uses) * time.Minute,
+	}
+}
+
+// Warnings tell what works, and will surprise. Connection is how long the service
+// keeps one.
+func (p Profile) Warnings(connection time.Duration) []string {
+	var all []string
+	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	if p.spec.Lock == None {
+		warn("lock %s: whoever holds a token has the key for %v; use it where you trust the page", None, p.spec.Leash)
+		return all
+	}
+	if p.spec.Leash < connection {
+		warn("leash %v is shorter than a connection (%v): each connection is changed before its time", p.spec.Leash, connection)
+	}
+	if p.spec.Uses > 1 {
+		warn("uses %d: one token opens as many sessions at once, and a renewed one again", p.spec.Uses)
+	}
+	if !p.fixes("model") {
+		warn("the list leaves the model to the page")
+	}
+	if !p.Compressed() {
+		warn("no contextWindowCompression: the service ends a session after 15 minutes of sound, 2 with video (documented)")
+	}
+	for _, side := range []string{"input", "output"} {
+		if name := side + "AudioTranscription"; p.fixes(name) && p.setup[name] == nil {
+			warn("no %s: what is lost with a connection that cannot be resumed is not told to the next", name)
+		}
+	}
+	if _, known := p.Dialect(); !known {
+		warn("this program does not know the model %s: pages speak to it in the most careful way", p.model)
+	}
+	if p.spec.Limits.MinutesPerDay == 0 {
+		warn("no limits.minutesPerDay: a caller can talk all day")
+	}
+	return all
+}

@@ -1,0 +1,68 @@
+package profile
+
+import (
+	"maps"
+	"slices"
+)
+
+// checkWho finds what is wrong with the claims.
+func (s Spec) checkWho(wrong *Mistakes) {
+	for _, claim := range slices.Sorted(maps.Keys(s.Who)) {
+		values := s.Who[claim]
+		if len(values) == 0 {
+			wrong.note("who."+claim, "write a value or a list of values: an empty list would let nobody in")
+		}
+		for _, v := range values {
+			if scalar(v) == nil {
+				wrong.note("who."+claim, "write texts, numbers, true or false")
+				break
+			}
+		}
+	}
+}
+
+// Allows reports whether a caller with these claims may use the profile: each
+// claim that it names must be there with one of its values, or, where the claim
+// is a list, have one of them in it. A profile that names none is for everybody.
+// Claims are what encoding/json makes of a token's.
+func (p Profile) Allows(claims map[string]any) bool {
+	for claim, values := range p.spec.Who {
+		has, isList := claims[claim].([]any)
+		if texts, ok := claims[claim].([]string); ok {
+			isList = true
+			for _, t := range texts {
+				has = append(has, t)
+			}
+		}
+		if !isList {
+			has = []any{claims[claim]}
+		}
+		if !slices.ContainsFunc(has, func(v any) bool {
+			v = scalar(v)
+			return v != nil && slices.ContainsFunc(values, func(want any) bool { return scalar(want) == v })
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// scalar brings a text, a number or a truth into a form that can be compared,
+// and anything else to nil. A number is not equal to the text of it.
+func scalar(v any) any {
+	switch v := v.(type) {
+	case string, bool, float64:
+		return v
+	case interface{ Float64() (float64, error) }: // json.Number
+		if n, err := v.Float64(); err == nil {
+			return n
+		}
+	case int:
+		return float64(v)
+	case int64:
+		return float64(v)
+	case uint64:
+		return float64(v)
+	}
+	return nil
+}
