@@ -1,6 +1,7 @@
 package yamlfile
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,19 +18,23 @@ func (o *odd) UnmarshalYAML(node ast.Node) error {
 	return nil
 }
 
+type part struct {
+	A int `yaml:"a"`
+	B int `yaml:"b"`
+}
+
 type file struct {
-	Name  string        `yaml:"name"`
-	Seed  uint64        `yaml:"seed"`
-	Count int           `yaml:"count"`
-	On    bool          `yaml:"on"`
-	Wait  time.Duration `yaml:"wait"`
-	List  []string      `yaml:"list"`
-	Odd   odd           `yaml:"odd"`
-	Part  struct {
-		A int `yaml:"a"`
-		B int `yaml:"b"`
-	} `yaml:"part"`
-	Free map[string]any `yaml:"free"`
+	Name  string          `yaml:"name"`
+	Seed  uint64          `yaml:"seed"`
+	Count int             `yaml:"count"`
+	On    bool            `yaml:"on"`
+	Wait  time.Duration   `yaml:"wait"`
+	List  []string        `yaml:"list"`
+	Odd   odd             `yaml:"odd"`
+	Part  part            `yaml:"part"`
+	Free  map[string]any  `yaml:"free"`
+	Each  map[string]part `yaml:"each"`
+	Odds  []odd           `yaml:"odds"`
 
 	line int
 }
@@ -49,7 +54,7 @@ func TestReadTakesWhatIsThere(t *testing.T) {
 
 func TestAMistakeIsToldWithItsLine(t *testing.T) {
 	for sentence, c := range map[string]struct{ text, want string }{
-		"an unknown key":              {"on: true\nnam: CANARY", `line 2: unknown field "nam": there are name, seed, count, on, wait, list, odd, part, free`},
+		"an unknown key":              {"on: true\nnam: CANARY", `line 2: unknown field "nam": there are name, seed, count, on, wait, list, odd, part, free, each, odds`},
 		"an unknown key further in":   {"part:\n  a: 1\n  c: CANARY", `line 3: unknown field "c": there are a, b`},
 		"the only key, unknown":       {"nam: CANARY", `line 1: unknown field "nam": there are name, `},
 		"a key twice":                 {"name: CANARY\non: true\nname: CANARY", `line 3: mapping key "name" already defined at [1:1]: leave one of the two out`},
@@ -83,5 +88,53 @@ func TestAMistakeIsToldWithItsLine(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAllMistakesAreTold(t *testing.T) {
+	var f file
+	err := Read([]byte(`name: x
+nam: CANARY
+on: CANARY
+each:
+  one: {a: CANARY, c: 1, b: 2}
+  two: CANARY
+part:
+  a: 7
+  d: CANARY
+  b: CANARY
+odds: [odd, CANARY, odd,
+  CANARY]
+count: 5
+`), &f)
+	all, _ := err.(Errors)
+	var lines []int
+	for _, e := range all {
+		lines = append(lines, e.Line)
+	}
+	if !slices.Equal(lines, []int{2, 3, 5, 5, 6, 9, 10, 11, 12}) || strings.Contains(err.Error(), "CANARY") || strings.Count(err.Error(), "\n") != 8 {
+		t.Errorf("it says\n%v", err)
+	}
+	if f.Name != "x" || f.Part.A != 7 || f.Count != 5 || f.Each["one"].B != 2 || len(f.Odds) != 4 {
+		t.Errorf("what is right was not read: %+v", f)
+	}
+}
+
+func TestAnAliasIsNoMistake(t *testing.T) {
+	var f file
+	if err := Read([]byte("part: &p {a: 1}\neach: {x: *p, y: {<<: *p, b: 2}}\nfree: {z: *p}"), &f); err != nil || f.Each["x"].A != 1 || f.Each["y"] != (part{1, 2}) {
+		t.Errorf("%v, %+v", err, f)
+	}
+}
+
+func TestALineIsFoundByItsPath(t *testing.T) {
+	node, err := Parse([]byte("a:\n  b:\n    - x\n    - y: 1\n      z: 2\nc: 1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"": 0, "a": 1, "a b": 2, "a b 0": 3, "a b 1": 4, "a b 1 z": 5, "a b 9": 2, "a q": 1, "c": 6, "c d": 6, "nothing": 0} {
+		if got := Line(node, strings.Fields(path)...); got != want {
+			t.Errorf("%q stands in line %d, not %d", path, got, want)
+		}
 	}
 }
