@@ -121,7 +121,7 @@ func (forgetful) ClaimHandle(context.Context, store.HandleHash, store.Key, time.
 func TestStoresKnowHandlesByTheirKeyedHash(t *testing.T) {
 	one, other := &issuer{Config: Config{HandleKey: []byte("a")}}, &issuer{Config: Config{HandleKey: []byte("b")}}
 	h := live.NewSecret("h1")
-	if one.handleHash(h) != one.handleHash(h) || one.handleHash(h) == other.handleHash(h) || one.handleHash(h) == one.handleHash(live.NewSecret("h2")) {
+	if one.handleHash(h) != one.handleHash(live.NewSecret("h1")) || one.handleHash(h) == other.handleHash(h) || one.handleHash(h) == one.handleHash(live.NewSecret("h2")) {
 		t.Error("the hash does not depend on handle and key alone")
 	}
 }

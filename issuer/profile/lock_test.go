@@ -251,7 +251,7 @@ func TestARate(t *testing.T) {
 }
 
 func TestTheBoundAndTheWarnings(t *testing.T) {
-	if b := Default().Bound(); b != (Bound{Sessions: 3, Leash: defaultLeash, PerMinute: Rate{6, 60e9}}) {
+	if b := Default().Bound(); b != (Bound{Sessions: 3, Leash: defaultLeash, Rate: Rate{6, 60e9}}) {
 		t.Errorf("the default's bound is %+v", b)
 	}
 	if w := Default().Warnings(600e9); len(w) != 1 || !strings.Contains(w[0], "minutesPerDay") {

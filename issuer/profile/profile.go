@@ -121,12 +121,12 @@ func New(name string, s Spec) (Profile, error) {
 	}
 	switch {
 	case s.Leash < minLeash || s.Leash >= maxLife:
-		wrong.note("leash", "choose at least %v and less than %v", minLeash, maxLife)
+		wrong.note("leash", "choose at least %s and less than %s", short(minLeash), short(maxLife))
 	case s.NewSession < minNewSession || s.NewSession > s.Leash:
-		wrong.note("newSession", "choose %v to %v, the leash", minNewSession, s.Leash)
+		wrong.note("newSession", "choose %s to %s, the leash", short(minNewSession), short(s.Leash))
 	}
 	if s.MaxSession < s.Leash || s.MaxSession > maxSession {
-		wrong.note("maxSession", "choose %v, the leash, to %v", s.Leash, maxSession)
+		wrong.note("maxSession", "choose %s, the leash, to %s", short(s.Leash), short(maxSession))
 	}
 	s.checkLock(&wrong)
 	open := s.checkAllow(&wrong)

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -64,16 +65,38 @@ type Bound struct {
 	Sessions  int           // open at a time: a start for each use of each unexpired token
 	Leash     time.Duration // how long they go on once the caller may have no more
 	PerDay    time.Duration // of all sessions together; 0: as long as there are callers
-	PerMinute Rate          // how often it can ask
+	Rate     Rate          // how often it can ask
 }
 
 // Bound follows from limits, uses and leash.
 func (p Profile) Bound() Bound {
 	l := p.spec.Limits
 	return Bound{
-		Sessions: l.Concurrent * p.spec.Uses, Leash: p.spec.Leash, PerMinute: l.PerCaller,
+		Sessions: l.Concurrent * p.spec.Uses, Leash: p.spec.Leash, Rate: l.PerCaller,
 		PerDay: time.Duration(l.MinutesPerDay*p.spec.Uses) * time.Minute,
 	}
+}
+
+// String is one sentence.
+func (b Bound) String() string {
+	day := "all day"
+	if b.PerDay > 0 {
+		day = short(b.PerDay) + " a day in all"
+	}
+	return fmt.Sprintf("%d sessions open at a time, %s, from at most %v tokens; once it may have no more, they go on for %s",
+		b.Sessions, day, b.Rate, short(b.Leash))
+}
+
+// short writes a duration without the zeros at its end.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // Warnings tell what works, and will surprise. Connection is how long the service
@@ -82,11 +105,11 @@ func (p Profile) Warnings(connection time.Duration) []string {
 	var all []string
 	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	if p.spec.Lock == None {
-		warn("lock %s: whoever holds a token has the key for %v; use it where you trust the page", None, p.spec.Leash)
+		warn("lock %s: whoever holds a token has the key for %s; use it where you trust the page", None, short(p.spec.Leash))
 		return all
 	}
 	if p.spec.Leash < connection {
-		warn("leash %v is shorter than a connection (%v): each connection is changed before its time", p.spec.Leash, connection)
+		warn("leash %s is shorter than a connection (%s): each connection is changed before its time", short(p.spec.Leash), short(connection))
 	}
 	if p.spec.Uses > 1 {
 		warn("uses %d: one token opens as many sessions at once, and a renewed one again", p.spec.Uses)

@@ -229,6 +229,8 @@ func wish(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
 		return "write true or false"
+	case reflect.Float64:
+		return "write a number"
 	case reflect.Int, reflect.Int64:
 		return "write a whole number"
 	case reflect.Uint64:

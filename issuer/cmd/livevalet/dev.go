@@ -93,7 +93,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	if r.token, err = issuer.New(issuer.Config{
-		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live,
+		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live, FallBack: true,
 		Connection: max(time.Duration(c.Emulator.Connection), 0), Now: now, Logger: p.log,
 	}); err != nil {
 		return err

@@ -3,16 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
-	"github.com/livevalet/livevalet/issuer/profile"
 	"github.com/livevalet/livevalet/issuer/yamlfile"
 )
 
@@ -34,32 +30,8 @@ type file struct {
 	Admin later `yaml:"admin"`
 
 	name string
-}
-
-type profileFile struct {
-	Model      string         `yaml:"model"`
-	Setup      map[string]any `yaml:"setup"`
-	Lock       string         `yaml:"lock"`
-	Uses       int            `yaml:"uses"`
-	Leash      time.Duration  `yaml:"leash"`
-	NewSession time.Duration  `yaml:"newSession"`
-	MaxSession time.Duration  `yaml:"maxSession"`
-
-	Allow  later `yaml:"allow"`
-	Limits later `yaml:"limits"`
-	Who    later `yaml:"who"`
-
-	line int
-}
-
-// UnmarshalYAML notes where the profile stands.
-func (p *profileFile) UnmarshalYAML(node ast.Node) error {
-	type plain profileFile
-	if err := yamlfile.Decode(node, (*plain)(p)); err != nil {
-		return err
-	}
-	p.line = node.GetToken().Position.Line
-	return nil
+	root ast.Node    // nil: an empty file
+	seen os.FileInfo // before it was read
 }
 
 // later is a key of the documented configuration that does nothing yet. To pass
@@ -71,18 +43,34 @@ func (*later) UnmarshalYAML(node ast.Node) error {
 	return yamlfile.Wrong(node, "%s is not supported by this version: leave it out", strings.TrimPrefix(node.GetPath(), "$."))
 }
 
-// readFile reads a configuration. Errors name the line and quote no value:
-// a setup may hold a system instruction that nobody should find in a log.
+// readFile reads a configuration. Errors are [mistakes], quote no value, since a
+// setup may hold a system instruction that nobody should find in a log, and leave
+// the file with what is right in it. It is nil only if it cannot be read at all.
 func readFile(name string) (*file, error) {
+	seen, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	f := &file{name: name}
-	if err := yamlfile.Read(text, f); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	f := &file{name: name, seen: seen}
+	if f.root, err = yamlfile.Parse(text); err == nil && f.root != nil {
+		err = yamlfile.Decode(f.root, f)
 	}
-	return f, nil
+	if err == nil {
+		return f, nil
+	}
+	var wrong mistakes
+	all, _ := errors.AsType[yamlfile.Errors](err)
+	for _, e := range all {
+		wrong = append(wrong, mistake{name, e.Line, strings.TrimPrefix(e.Error(), fmt.Sprintf("line %d: ", e.Line))})
+	}
+	if f.root == nil {
+		return nil, wrong
+	}
+	return f, wrong
 }
 
 // override lets the environment replace what the file says: LIVEVALET_ and the
@@ -119,22 +107,4 @@ func list(text string) []string {
 		}
 	}
 	return items
-}
-
-// profiles checks the profiles, all of them. None is the built-in one.
-func (f *file) profiles() ([]profile.Profile, error) {
-	var good []profile.Profile
-	var bad []error
-	for _, name := range slices.Sorted(maps.Keys(f.Profiles)) {
-		p := f.Profiles[name]
-		checked, err := profile.New(name, profile.Spec{
-			Model: p.Model, Setup: p.Setup, Lock: p.Lock, Uses: p.Uses,
-			Leash: p.Leash, NewSession: p.NewSession, MaxSession: p.MaxSession,
-		})
-		if err != nil {
-			bad = append(bad, fmt.Errorf("%s: line %d: %w", f.name, p.line, err))
-		}
-		good = append(good, checked)
-	}
-	return good, errors.Join(bad...)
 }

@@ -1,7 +1,8 @@
 // Command livevalet hands web pages short-lived keys for the Gemini Live API.
 //
 // See "livevalet --help". The program ends with status 0 when it was told to
-// stop or had nothing left to do, and with 1 and a reason otherwise.
+// stop or had nothing left to do, with 2 when it does not understand the command
+// line or a variable of its own, and with 1 and a reason otherwise.
 package main
 
 import (
@@ -22,8 +23,24 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "livevalet: %v\n", err)
-		os.Exit(1)
+		os.Exit(statusOf(err))
 	}
+}
+
+// usageError is a command line, or a variable of ours, that means nothing.
+type usageError struct{ error }
+
+// Unwrap gives what is wrong with it.
+func (e usageError) Unwrap() error { return e.error }
+
+// statusOf is the exit status of a program that ends with err.
+func statusOf(err error) int {
+	if err == nil {
+		return 0
+	} else if _, usage := errors.AsType[usageError](err); usage {
+		return 2
+	}
+	return 1
 }
 
 // program is the world as a command sees it. Nothing else of this package
@@ -42,6 +59,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	var cli struct {
 		Dev     devCommand     `cmd:"" help:"The demo on this machine: page, token endpoint and, without an API key, the emulator, on one address."`
 		Serve   serveCommand   `cmd:"" help:"The token endpoint for real pages, configured by a file. Refuses unsafe set-ups."`
+		Check   checkCommand   `cmd:"" help:"Find all mistakes in serve's file, and tell what its tokens leave open. Ends with status 1 if there is a mistake, with 2 if the command line has one."`
 		Emulate emulateCommand `cmd:"" help:"The emulator of Google's service alone, for any SDK in any language."`
 		Probe   probeCommand   `cmd:"" help:"Ask a service which of the known facts about Google's hold there."`
 		Version versionCommand `cmd:"" help:"Print the version."`
@@ -59,7 +77,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return err
 	}
 	if err := settings.check(parser.Model); err != nil {
-		return err
+		return usageError{err}
 	}
 	command, flags, err := parse(parser, args)
 	if command == nil {
@@ -84,7 +102,7 @@ func parse(parser *kong.Kong, args []string) (command interface {
 	}()
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w (see livevalet --help)", err)
+		return nil, nil, usageError{fmt.Errorf("%w (see livevalet --help)", err)}
 	}
 	command, ok := parsed.Selected().Target.Addr().Interface().(interface {
 		Run(context.Context, *program) error

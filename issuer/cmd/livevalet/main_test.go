@@ -455,7 +455,7 @@ func TestAnUnsafeStartIsRefused(t *testing.T) {
 		"a proxy that is everybody":               {real, []string{"serve", "--config", config("auth:\n  proxyHeader:\n    name: X-User\n    from: [0.0.0.0/0]")}, "line 4: from: 0.0.0.0/0 is everybody"},
 		"a proxy that is nowhere":                 {real, []string{"serve", "--config", config("auth:\n  proxyHeader: {name: X-User}")}, "line 2: from: list"},
 		"anyone by the file alone":                {real, []string{"serve", "--listen", ":0", "--config", config("hosts: [localhost]\nauth: {anonymous: true}")}, "Challenge"},
-		"limits, which are to come":               {real, []string{"serve", "--config", config("profiles:\n  a:\n    limits: {concurrent: 3}")}, "limits is not supported by this version"},
+		"limits that there are not":               {real, []string{"serve", "--config", config("profiles:\n  a:\n    limits: {perHour: 3}")}, "unknown field \"perHour\""},
 		"every bad profile at once": {real, []string{"serve", "--listen", ":0", "--config",
 			config("hosts: [localhost]\nauth: {apiKeysFile: KEYS}\nprofiles:\n  a: {leash: 21h}\n  b: {uses: 99}")}, `line 5: profile "b": uses`},
 	} {

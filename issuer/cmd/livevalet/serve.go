@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/livevalet/livevalet/issuer"
+	"github.com/livevalet/livevalet/issuer/store"
 )
 
 const defaultServe = "127.0.0.1:8080"
@@ -20,11 +21,8 @@ type serveCommand struct {
 
 // Run serves what the file says.
 func (c *serveCommand) Run(ctx context.Context, p *program) error {
-	f, err := readFile(c.Config)
+	f, profiles, err := c.load(p.getenv)
 	if err != nil {
-		return err
-	}
-	if err := f.override(p.getenv); err != nil {
 		return err
 	}
 	if f.Listen == "" {
@@ -37,13 +35,6 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	who, err := f.Auth.authenticator(ctx, c.Anonymous, p.log)
 	if err != nil {
 		return err
-	}
-	profiles, err := f.profiles()
-	if err != nil {
-		return err
-	}
-	if (f.TLS.Cert == "") != (f.TLS.Key == "") {
-		return errors.New("tls: name both files, cert and key")
 	}
 	var secure *tls.Config
 	if f.TLS.Cert != "" {
@@ -70,13 +61,18 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	announce(p.log, key, from, s.name)
 	defer s.tend(ctx, p, key, from)()
 
-	r := &routes{log: p.log, guard: guard, upstream: s.name}
-	if r.token, err = issuer.New(issuer.Config{
-		Guard: guard, Authenticator: who, Minter: s.client, Profiles: profiles, Live: s.live,
-		Now: s.client.Now, Logger: p.log,
-	}); err != nil {
+	if err := s.tryAtStart(ctx, p.log, profiles); err != nil {
 		return err
 	}
+
+	tokens := newTokens(issuer.Config{
+		Guard: guard, Authenticator: who, Minter: s.client, Live: s.live, Leases: &store.Memory{},
+		Now: s.client.Now, Logger: p.log,
+	})
+	if err := tokens.use(profiles); err != nil {
+		return err
+	}
+	r := &routes{log: p.log, guard: guard, upstream: s.name, token: tokens}
 	if r.site, err = newSite(f.Demo, s.live); err != nil {
 		return err
 	}
@@ -85,6 +81,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer listener.Close()
+	defer c.follow(ctx, p, s, f, tokens)()
 	if secure == nil && !isLoopback(addr) {
 		p.log.Warn("tokens cross the network in clear unless something in front of this server speaks TLS")
 	}

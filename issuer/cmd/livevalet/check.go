@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/livevalet/livevalet/issuer"
+	"github.com/livevalet/livevalet/issuer/profile"
+	"github.com/livevalet/livevalet/issuer/upstream"
+)
+
+// connection is how long the service keeps one (documented).
+const connection = 10 * time.Minute
+
+// tryLimit bounds how long a start waits for the token service to judge the
+// profiles.
+const tryLimit = 30 * time.Second
+
+type checkCommand struct {
+	Config    string `required:"" placeholder:"FILE" help:"The configuration, a YAML file."`
+	Anonymous bool   `name:"anonymous-anyone-can-spend-your-quota" help:"Serve will be started with this flag."`
+	Mint      bool   `help:"Also mint a token with each profile, which nobody gets, and say what the service refuses."`
+	upstreamFlags
+}
+
+// Run prints all mistakes, or what each profile leaves open.
+func (c *checkCommand) Run(ctx context.Context, p *program) error {
+	serve := serveCommand{Config: c.Config, Anonymous: c.Anonymous}
+	_, profiles, err := serve.load(p.getenv)
+	if all, ok := errors.AsType[mistakes](err); ok {
+		fmt.Fprintln(p.stdout, all)
+		return fmt.Errorf("mistakes in %s: %d", c.Config, len(all))
+	} else if err != nil {
+		return err
+	}
+	for _, checked := range orDefault(profiles) {
+		tell(p.stdout, checked)
+	}
+	if !c.Mint {
+		return nil
+	}
+	key, from, err := apiKey(p.getenv)
+	if err != nil {
+		return err
+	}
+	s, err := c.connect(key)
+	if err != nil {
+		return err
+	}
+	defer s.client.Close()
+	announce(p.log, key, from, s.name)
+	refused := 0
+	for _, checked := range orDefault(profiles) {
+		if err := issuer.Try(ctx, s.client, checked, s.client.Now); err != nil {
+			fmt.Fprintln(p.stdout, err)
+			refused++
+		} else {
+			fmt.Fprintf(p.stdout, "profile %q: minted at %s\n", checked.Name(), s.name)
+		}
+	}
+	if refused > 0 {
+		return fmt.Errorf("profiles of %s that cannot be minted at %s: %d", c.Config, s.name, refused)
+	}
+	return nil
+}
+
+// orDefault is what an issuer without profiles has.
+func orDefault(profiles []profile.Profile) []profile.Profile {
+	if len(profiles) == 0 {
+		return []profile.Profile{profile.Default()}
+	}
+	return profiles
+}
+
+// tell writes for people what a profile leaves open.
+func tell(w io.Writer, p profile.Profile) {
+	fmt.Fprintf(w, "profile %s: %s, lock %s\n", p.Name(), strings.TrimPrefix(p.Model(), "models/"), p.Lock())
+	fmt.Fprintln(w, "  What a page with its token can still change, and what its caller can ask for:")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, f := range p.Freedoms() {
+		fmt.Fprintf(table, "    %s\t%s\t%s\n", f.What, f.Who, f.How)
+	}
+	_ = table.Flush() // as for the lines above: if nobody reads, there is nobody to tell
+	fmt.Fprintf(w, "  The most that one hostile caller can have: %v.\n", p.Bound())
+	for _, warning := range p.Warnings(connection) {
+		fmt.Fprintf(w, "  Mind: %s.\n", warning)
+	}
+	fmt.Fprintln(w)
+}
+
+// tryAtStart lets the token service judge the profiles. It is no error that the
+// service cannot be asked: it may be there when the first page comes.
+func (s service) tryAtStart(ctx context.Context, log *slog.Logger, profiles []profile.Profile) error {
+	ctx, cancel := context.WithTimeout(ctx, tryLimit)
+	defer cancel()
+	var refused []error
+	for _, p := range orDefault(profiles) {
+		for _, warning := range p.Warnings(connection) {
+			log.Warn(warning, "profile", p.Name())
+		}
+		switch err := issuer.Try(ctx, s.client, p, s.client.Now); {
+		case errors.Is(err, upstream.ErrRefused):
+			refused = append(refused, err)
+		case err != nil:
+			log.Warn("the token service cannot be asked whether it takes the profiles", "error", err)
+			return errors.Join(refused...)
+		}
+	}
+	return errors.Join(refused...)
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+)
+
+// checks runs check on a configuration and gives its status and all it says.
+func checks(t *testing.T, env map[string]string, config string, args ...string) (status int, said string) {
+	t.Helper()
+	name := write(t, config)
+	var stdout, log output
+	err := run(t.Context(), append([]string{"check", "--config", name}, args...), environ(env), &stdout, &log)
+	said = stdout.String()
+	if err != nil {
+		said += err.Error() + "\n"
+	}
+	if strings.Contains(said+log.String(), "CANARY") {
+		t.Errorf("it tells a secret: %s%s", said, &log)
+	}
+	return statusOf(err), strings.ReplaceAll(said, name, "FILE")
+}
+
+func TestCheckTellsEveryMistakeWithItsLine(t *testing.T) {
+	status, said := checks(t, nil, `listen: [CANARY]
+hosts: [voice.example, "https://voice.example"]
+origins:
+  - https://app.example
+  - "*"
+origin: CANARY
+auth: {apiKeysFile: /nowhere}
+tls: {cert: x}
+demo: perhaps
+profiles:
+  default:
+    model: "x?key=CANARY"
+    uses: 0
+    leash: 12
+    newSession: 2h
+    lock: half
+    setup:
+      system_instruction: CANARY
+      systemInstruction: CANARY
+      tools: {CANARY: 1}
+  listed:
+    lock: [model, model, tools.0, sessionResumption]
+    allow:
+      - tool
+      - tools: {max: 1}
+      - generationConfig.temperature: {}
+      - generationConfig.topP: {max: CANARY}
+      - [CANARY]
+    who: {groups: [], plan: {CANARY: 1}}
+    limits:
+      perCaller: 6
+      concurrent: -1
+      perDay: 5
+  flow: {leash: 21h, uses: 99, ttl: 60s}
+`)
+	if status != 1 {
+		t.Errorf("status %d", status)
+	}
+	golden(t, "testdata/check-bad.txt", said)
+}
+
+func TestCheckTellsWhatIsOpen(t *testing.T) {
+	keys := write(t, "shop:"+hashOf("sesame"))
+	status, said := checks(t, nil, `hosts: [voice.example]
+auth: {apiKeysFile: `+keys+`}
+profiles:
+  default: {}
+  free: {lock: none}
+  full: {lock: full, limits: {minutesPerDay: 120}}
+  helper:
+    setup: {systemInstruction: {parts: [{text: CANARY}]}, inputAudioTranscription: null, contextWindowCompression: null}
+    leash: 5m
+    uses: 2
+    limits: {perCaller: 10/h, concurrent: 2, minutesPerDay: 90}
+    who: {groups: [voice], plan: pro}
+    allow:
+      - tools
+      - generationConfig.temperature
+      - generationConfig.maxOutputTokens: {min: 16, max: 2048}
+      - generationConfig.speechConfig.voiceConfig.prebuiltVoiceConfig.voiceName: {values: [Kore, Puck]}
+  listed: {lock: [systemInstruction, tools]}
+`)
+	if status != 0 {
+		t.Errorf("status %d", status)
+	}
+	golden(t, "testdata/check-good.txt", said)
+}
+
+func TestCheckWithoutProfilesTellsOfTheBuiltInOne(t *testing.T) {
+	status, said := checks(t, nil, "hosts: [voice.example]", "--anonymous-anyone-can-spend-your-quota")
+	if status != 0 || !strings.HasPrefix(said, "profile default: gemini-3.8-live, lock masked\n") {
+		t.Errorf("status %d, %s", status, said)
+	}
+}
+
+func TestAStatusSaysWhoseMistakeItIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		env  map[string]string
+		args []string
+		want int
+	}{
+		"help":                       {nil, []string{"check", "--help"}, 0},
+		"no file named":              {nil, []string{"check"}, 2},
+		"a flag that there is not":   {nil, []string{"check", "--config", "x", "--mnit"}, 2},
+		"a command that there isn't": {nil, []string{"chekc"}, 2},
+		"a variable that is not":     {map[string]string{"LIVEVALET_CONFG": "x"}, []string{"check"}, 2},
+		"a file that is not there":   {nil, []string{"check", "--config", "/nowhere"}, 1},
+		"a file that is no YAML":     {nil, []string{"check", "--config", write(t, "a: [")}, 1},
+		"an empty file":              {nil, []string{"check", "--config", write(t, "")}, 1},
+		"two documents":              {nil, []string{"check", "--config", write(t, "a: 1\n---\nb: 1")}, 1},
+	} {
+		var stdout, log output
+		err := run(t.Context(), c.args, environ(c.env), &stdout, &log)
+		if got := statusOf(err); got != c.want {
+			t.Errorf("%s: status %d, %v", name, got, err)
+		}
+	}
+}
+
+// What Google thinks of masks is disputed, so both kinds of service are served.
+func TestAMaskThatTheServiceRefuses(t *testing.T) {
+	keys := write(t, "shop:"+hashOf("sesame"))
+	env := map[string]string{"GEMINI_API_KEY": "emulator-locks"}
+	config := func(lock string) string {
+		return fmt.Sprintf("hosts: [localhost]\nauth: {apiKeysFile: %s}\nprofiles: {default: {lock: %s}}", keys, lock)
+	}
+	for _, strict := range []bool{false, true} {
+		args := []string{"emulate", "--listen", ":0"}
+		if strict {
+			args = append(args, "--emulator-u3-strict-mask")
+		}
+		google := start(t, nil, args...)
+		for lock, refused := range map[string]bool{
+			"masked": strict, "full": false, "none": false,
+			"[model, generationConfig, systemInstruction]": false, "[model, tools, labels]": strict,
+		} {
+			t.Run(fmt.Sprintf("strict %v, lock %s", strict, lock), func(t *testing.T) {
+				status, said := checks(t, env, config(lock), "--mint", "--base-url", google.url)
+				if (status == 1) != refused || strings.Contains(said, ": minted at emulator") == refused {
+					t.Errorf("check says %d, %s", status, said)
+				}
+				serve := []string{"serve", "--config", write(t, config(lock)), "--listen", ":0", "--base-url", google.url}
+				if refused {
+					if said := refusal(t, env, serve...); !strings.Contains(said, "refuses the mask path ") || !strings.Contains(said, "tools, ") {
+						t.Errorf("serve says %s", said)
+					}
+					return
+				}
+				if lock != "none" { // whose setup is the page's
+					start(t, env, serve...).token(t, "Authorization", "Bearer sesame").open(t)
+				}
+			})
+		}
+	}
+	for _, args := range [][]string{{"dev", "--listen", ":0"}, {"dev", "--listen", ":0", "--emulator-u3-strict-mask"}} {
+		r := start(t, nil, args...)
+		want := "masked"
+		if len(args) > 3 {
+			want = "full"
+		}
+		if _, _, text := r.call(t, http.MethodPost, "/v1/token", ""); !strings.Contains(text, `"lock":"`+want+`"`) {
+			t.Errorf("%v gives %s", args, text)
+		}
+		r.token(t).open(t)
+		if said := strings.Count(r.log.String(), "has a full lock from now on"); said != len(args)-3 {
+			t.Errorf("%v says so %d times", args, said)
+		}
+	}
+}
+
+// refusal is what a program that does not serve says.
+func refusal(t *testing.T, env map[string]string, args ...string) string {
+	t.Helper()
+	var stdout, log output
+	err := run(t.Context(), args, environ(env), &stdout, &log)
+	if err == nil {
+		t.Fatal("it was not refused")
+	}
+	return err.Error()
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil || string(want) != got {
+		t.Errorf("%v, it says\n%s", err, got)
+	}
+}

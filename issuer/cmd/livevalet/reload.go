@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"os"
+	"os/signal"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/livevalet/livevalet/issuer"
+	"github.com/livevalet/livevalet/issuer/profile"
+)
+
+// lookAtFile is how often the configuration is looked at. A change is believed
+// when it is seen twice, because the first look may find half of it.
+const lookAtFile = 2 * time.Second
+
+// tokens is an issuer whose profiles can be replaced while it serves. Requests
+// under way keep those that they began with; leases go on under the new ones.
+type tokens struct {
+	config  issuer.Config // but for the profiles
+	current atomic.Pointer[http.Handler]
+}
+
+// newTokens is an issuer without profiles. What its leases go by outlives a change
+// of them.
+func newTokens(c issuer.Config) *tokens {
+	c.HandleKey = make([]byte, 32)
+	rand.Read(c.HandleKey)
+	return &tokens{config: c}
+}
+
+func (t *tokens) use(profiles []profile.Profile) error {
+	c := t.config
+	c.Profiles = profiles
+	h, err := issuer.New(c)
+	if err == nil {
+		t.current.Store(&h)
+	}
+	return err
+}
+
+// ServeHTTP implements http.Handler.
+func (t *tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*t.current.Load()).ServeHTTP(w, r)
+}
+
+// follow reads the profiles anew when the file changes or SIGHUP comes, until
+// stop is called. What is wrong leaves those of before in use.
+func (c *serveCommand) follow(ctx context.Context, p *program, s service, f *file, t *tokens) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	var following sync.WaitGroup
+	following.Go(func() {
+		followFile(ctx, c.Config, f.seen, hangUp, func() {
+			read, profiles, err := c.load(p.getenv)
+			if err == nil {
+				err = s.tryAtStart(ctx, p.log, profiles)
+			}
+			if err == nil {
+				err = t.use(profiles)
+			}
+			if err != nil {
+				p.log.Error("the profiles are still those of before", "error", err)
+				return
+			}
+			p.log.Info("uses new profiles", "file", c.Config, "profiles", len(orDefault(profiles)))
+			if !f.sameBut(read) {
+				p.log.Warn("only profiles are read anew: start again for what else has changed", "file", c.Config)
+			}
+		})
+	})
+	return func() {
+		signal.Stop(hangUp)
+		cancel()
+		following.Wait()
+	}
+}
+
+// sameBut reports whether two files differ in nothing but their profiles.
+func (f *file) sameBut(other *file) bool {
+	a, b := *f, *other
+	a.Profiles, a.root, a.seen = nil, nil, nil
+	b.Profiles, b.root, b.seen = nil, nil, nil
+	return reflect.DeepEqual(a, b)
+}
+
+// followFile calls changed, from one goroutine, after each change of a file since
+// it was seen, and each signal, until ctx ends. A file that is gone has not
+// changed.
+func followFile(ctx context.Context, name string, seen os.FileInfo, signals <-chan os.Signal, changed func()) {
+	look := func() os.FileInfo {
+		info, _ := os.Stat(name)
+		return info
+	}
+	settled, last := seen, seen
+	ticker := time.NewTicker(lookAtFile)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signals:
+			settled = look()
+			changed()
+		case <-ticker.C:
+			now := look()
+			if now != nil && !same(now, settled) && same(now, last) {
+				settled = now
+				changed()
+			}
+			last = now
+		}
+	}
+}
+
+// same reports whether a file is as it was.
+func same(a, b os.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}
