@@ -38,8 +38,7 @@ func (p Profile) Allows(claims map[string]any) bool {
 			has = []any{claims[claim]}
 		}
 		if !slices.ContainsFunc(has, func(v any) bool {
-			v = scalar(v)
-			return v != nil && slices.ContainsFunc(values, func(want any) bool { return scalar(want) == v })
+			return slices.ContainsFunc(values, func(want any) bool { return scalar(want) == scalar(v) })
 		}) {
 			return false
 		}

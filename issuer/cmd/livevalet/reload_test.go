@@ -120,10 +120,10 @@ func TestServeTakesNewProfilesWithoutARestart(t *testing.T) {
 			t.Errorf("after %q the old profile gives %d %s", change.says, status, text)
 		}
 	}
-	if status := renew(lease, "h1"); status != http.StatusOK {
-		t.Errorf("a lease of before gives %d", status)
-	}
 	if status := renew(r.token(t, "Authorization", "Bearer sesame").LeaseID, "h1"); status != http.StatusForbidden {
-		t.Errorf("its handle, shown by another after the change, gives %d", status)
+		t.Errorf("a handle of before, shown by another lease, gives %d", status)
+	}
+	if status := renew(lease, "h1"); status != http.StatusOK {
+		t.Errorf("its own lease gives %d", status)
 	}
 }
