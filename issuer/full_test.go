@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/livevalet/livevalet/issuer/authn"
 	"github.com/livevalet/livevalet/issuer/profile"
 	"github.com/livevalet/livevalet/issuer/store"
 	"github.com/livevalet/livevalet/issuer/upstream"
@@ -161,6 +162,40 @@ func TestALeaseWhoseOverridesAreNoLongerAllowedEnds(t *testing.T) {
 	after := open(t, func(c *Config) { c.Leases = &leases })
 	if c := codeOf(t, after.ask("/v1/token/renew", renewing(a, "refused"), nil)); c != leaseEnded {
 		t.Errorf("it gives %s", c)
+	}
+}
+
+// claimed knows everybody, by the groups in a header.
+type claimed struct{}
+
+func (claimed) Authenticate(r *http.Request) (authn.Caller, error) {
+	return authn.Caller{ID: "ada", Claims: map[string]any{"groups": []any{r.Header.Get("X-Groups")}}}, nil
+}
+
+func TestAProfileIsForThoseWithItsClaims(t *testing.T) {
+	d := open(t, func(c *Config) {
+		c.Authenticator = claimed{}
+		c.Profiles = []profile.Profile{made(t, profile.Spec{Who: map[string][]any{"groups": {"voice"}}})}
+	})
+	as := func(group string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("X-Groups", group) }
+	}
+	if c := codeOf(t, d.ask("/v1/token", "", as("staff"))); c != forbidden {
+		t.Errorf("without the claim it gives %s", c)
+	}
+	a := d.read(t, d.ask("/v1/token", "", as("voice")))
+	// A claim that was taken away is missed at the next renewal.
+	if c := codeOf(t, d.ask("/v1/token/renew", renewing(a, "refused"), as("staff"))); c != forbidden {
+		t.Errorf("without the claim a renewal gives %s", c)
+	}
+	if res := d.ask("/v1/token/renew", renewing(a, "refused"), as("voice")); res.StatusCode != http.StatusOK {
+		t.Errorf("with the claim a renewal gives %s", codeOf(t, res))
+	}
+	anybody := open(t, func(c *Config) {
+		c.Profiles = []profile.Profile{made(t, profile.Spec{Who: map[string][]any{"groups": {"voice"}}})}
+	})
+	if c := codeOf(t, anybody.ask("/v1/token", "", nil)); c != forbidden {
+		t.Errorf("an anonymous caller gets %s", c)
 	}
 }
 

@@ -41,6 +41,9 @@ func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 		return &problem{code: unknownProfile, detail: "there is no profile of that name"}
 	}
 	add(r.Context(), slog.String("profile", p.Name()))
+	if !p.Allows(caller.Claims) {
+		return notYours()
+	}
 	p, overrides, err := override(p, in.Overrides)
 	if err != nil {
 		return err
@@ -111,6 +114,9 @@ func (i *issuer) renew(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		add(r.Context(), slog.String("profile", p.Name()))
+		if !p.Allows(caller.Claims) {
+			return notYours()
+		}
 		if !handle.IsZero() && p.Lock() != profile.Full {
 			return &problem{code: invalidRequest, detail: "leave handle out: it goes to the service, not here, unless the lock is full"}
 		}
@@ -233,6 +239,11 @@ func (i *issuer) profileOf(held store.Lease) (profile.Profile, error) {
 		return p, ended
 	}
 	return p, nil
+}
+
+// notYours is the answer to a caller without the claims that a profile asks for.
+func notYours() *problem {
+	return &problem{code: forbidden, detail: "you may not use this profile: it asks for claims that your credential does not have"}
 }
 
 // override lays what a caller chose over a profile, and gives it as leases keep

@@ -207,11 +207,12 @@ func TestAllMistakesAreTold(t *testing.T) {
 const time21h = 21 * 3600e9
 
 func TestWhoMayUseAProfile(t *testing.T) {
-	p, err := New("p", Spec{Who: map[string][]any{"groups": {"voice", "admin"}, "plan": {"pro"}, "level": {3}, "verified": {true}}})
+	p, err := New("p", Spec{Who: map[string][]any{"groups": {"voice", "admin"}, "plan": {"pro"}, "level": {3}, "id": {uint64(9007199254740993)}, "verified": {true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	good := setup(`{"groups":["a","voice"],"plan":"pro","level":3,"verified":true,"other":null}`)
+	good["id"] = json.Number("9007199254740993")
 	if !p.Allows(good) {
 		t.Error("who has all claims is refused")
 	}
@@ -223,6 +224,7 @@ func TestWhoMayUseAProfile(t *testing.T) {
 	for claim, values := range map[string][]any{
 		"groups":   {nil, []any{}, []any{"a"}, "a", map[string]any{"voice": true}, []any{[]any{"voice"}}, "voice,admin"},
 		"plan":     {nil, "PRO", "", []any{nil}, "pro "},
+		"id":       {json.Number("9007199254740992"), 9007199254740993.0, "9007199254740993"},
 		"level":    {"3", 3.5, true, nil, []any{"3"}},
 		"verified": {"true", 1.0, false, nil},
 	} {

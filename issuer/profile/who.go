@@ -1,6 +1,8 @@
 package profile
 
 import (
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 )
@@ -47,21 +49,16 @@ func (p Profile) Allows(claims map[string]any) bool {
 }
 
 // scalar brings a text, a number or a truth into a form that can be compared,
-// and anything else to nil. A number is not equal to the text of it.
+// and anything else to nil. A number is not equal to the text of it, and is its
+// digits, so that no large one is rounded to another.
 func scalar(v any) any {
 	switch v := v.(type) {
-	case string, bool, float64:
+	case string, bool, json.Number:
 		return v
-	case interface{ Float64() (float64, error) }: // json.Number
-		if n, err := v.Float64(); err == nil {
-			return n
-		}
-	case int:
-		return float64(v)
-	case int64:
-		return float64(v)
-	case uint64:
-		return float64(v)
+	case float64:
+		return json.Number(decimal(v))
+	case int, int64, uint64:
+		return json.Number(fmt.Sprint(v))
 	}
 	return nil
 }
