@@ -62,9 +62,9 @@ func (p Profile) Freedoms() []Freedom {
 // Bound is the most that one caller can have, however hostile, who keeps every
 // token and says nothing of its leases.
 type Bound struct {
-	Sessions  int           // open at a time: a start for each use of each unexpired token
-	Leash     time.Duration // how long they go on once the caller may have no more
-	PerDay    time.Duration // of all sessions together; 0: as long as there are callers
+	Sessions int           // open at a time: a start for each use of each unexpired token
+	Leash    time.Duration // how long they go on once the caller may have no more
+	PerDay   time.Duration // of all sessions together; 0: as long as there are callers
 	Rate     Rate          // how often it can ask
 }
 

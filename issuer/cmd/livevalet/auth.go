@@ -103,15 +103,23 @@ func atSetting(node ast.Node, err error) error {
 	return yamlfile.Wrong(where, "%v", wrong)
 }
 
+// warm asks the provider of JWTs for its keys, so that the first caller need not
+// wait for them.
+func (a authFile) warm(ctx context.Context, log *slog.Logger) {
+	if a.JWT.checked == nil {
+		return
+	}
+	if err := a.JWT.checked.Warm(ctx); err != nil {
+		log.Error("nobody gets a token by JWT until the provider gives its keys", "error", err)
+	}
+}
+
 // authenticator is never a default: whoever may have tokens spends the key's
 // quota. Anyone is whether the operator said that everybody may.
-func (a authFile) authenticator(ctx context.Context, anyone bool, log *slog.Logger) (issuer.Authenticator, error) {
+func (a authFile) authenticator(anyone bool, log *slog.Logger) (issuer.Authenticator, error) {
 	const flag = "--anonymous-anyone-can-spend-your-quota"
 	var chain authn.Chain
 	if a.JWT.checked != nil {
-		if err := a.JWT.checked.Warm(ctx); err != nil {
-			log.Error("nobody gets a token by JWT until the provider gives its keys", "error", err)
-		}
 		chain.Methods = append(chain.Methods, a.JWT.checked)
 	}
 	if a.APIKeysFile != "" {

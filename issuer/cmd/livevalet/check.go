@@ -49,7 +49,7 @@ func (c *checkCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.connect(key)
+	s, err := c.connect(key, p.log)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -56,7 +57,7 @@ func (c *serveCommand) load(getenv func(string) string) (*file, []profile.Profil
 		}
 	}
 	note(f.override(getenv))
-	_, err = c.authenticator(f)
+	_, err = f.Auth.authenticator(c.Anonymous, slog.New(slog.DiscardHandler))
 	note(err, "auth")
 	f.checkGuard(note)
 	if (f.TLS.Cert == "") != (f.TLS.Key == "") {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 
 	"github.com/livevalet/livevalet/issuer"
@@ -32,10 +31,11 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	who, err := f.Auth.authenticator(ctx, c.Anonymous, p.log)
+	who, err := f.Auth.authenticator(c.Anonymous, p.log)
 	if err != nil {
 		return err
 	}
+	f.Auth.warm(ctx, p.log)
 	var secure *tls.Config
 	if f.TLS.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(f.TLS.Cert, f.TLS.Key)

@@ -80,12 +80,12 @@ func TestAKeyFileIsFollowed(t *testing.T) {
 func TestServeTakesANewKeyWithoutARestart(t *testing.T) {
 	google := start(t, nil, "emulate", "--listen", ":0")
 	name := write(t, "emulator-old")
-	// Namespaces tell the keys apart.
+	config := write(t, "hosts: [localhost]\nauth: {apiKeysFile: "+write(t, "shop:"+hashOf("sesame"))+"}")
+	r := start(t, map[string]string{"GEMINI_API_KEY_FILE": name}, "serve", "--listen", ":0", "--config", config, "--base-url", google.url)
+	// Namespaces tell the keys apart. What was minted to try the profiles is forgotten.
 	for _, ns := range []string{"old", "new"} {
 		google.call(t, http.MethodPost, "/__emulator/reset?ns="+ns, "{}")
 	}
-	config := write(t, "hosts: [localhost]\nauth: {apiKeysFile: "+write(t, "shop:"+hashOf("sesame"))+"}")
-	r := start(t, map[string]string{"GEMINI_API_KEY_FILE": name}, "serve", "--listen", ":0", "--config", config, "--base-url", google.url)
 	minted := func(ns string) int {
 		t.Helper()
 		r.token(t, "Authorization", "Bearer sesame")
