@@ -61,7 +61,7 @@ func (w *world) verdict() {
 		case f.sound > 0:
 			lost += f.sound
 			silenced = append(silenced, f.label)
-		case !late:
+		default:
 			w.fail("%s is lost", f.label)
 		}
 	}

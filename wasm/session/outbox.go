@@ -17,6 +17,7 @@ const (
 	// onTheWay is how long a message may take to arrive. What was sent less than
 	// this before a turn began may have arrived after it had.
 	onTheWay = 700 * time.Millisecond
+	slowLine = 3 * time.Second // the same for all but sound, which must not be lost on a slow line
 )
 
 // outbox holds what the application said, in the order it was said, until the
@@ -239,8 +240,15 @@ func unit(items []*item) int {
 	return end + 1
 }
 
-// arrived reports whether it was surely there when the turn began.
-func arrived(it *item, t finishedTurn) bool { return !it.sent.Add(onTheWay).After(t.began) }
+// arrived reports whether it was surely there when the turn began. What was typed
+// is rather told twice than lost.
+func arrived(it *item, t finishedTurn) bool {
+	late := onTheWay
+	if it.input.Audio == 0 {
+		late = slowLine
+	}
+	return !it.sent.Add(late).After(t.began)
+}
 
 // covered takes a handle: what was answered before is in it.
 func (o *outbox) covered() {

@@ -9,7 +9,7 @@ import (
 	"github.com/livevalet/livevalet/wasm/live"
 )
 
-// A script for an outbox: a word each 2 s, so that what came before a turn had
+// A script for an outbox: a word each 4 s, so that what came before a turn had
 // arrived when it began, unless it ends with "!", which takes no time.
 //
 //	A…Z    a question      a…z    text that asks nothing
@@ -170,7 +170,7 @@ func play(t *testing.T, o *outbox, script string) (sent string, again replay) {
 			}
 			flush()
 			if !fast {
-				now = now.Add(2 * time.Second)
+				now = now.Add(4 * time.Second)
 			}
 		}
 	}
