@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"os"
 	"os/signal"
-	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/goccy/go-yaml/ast"
 
 	"github.com/livevalet/livevalet/issuer"
 	"github.com/livevalet/livevalet/issuer/profile"
@@ -71,7 +74,7 @@ func (c *serveCommand) follow(ctx context.Context, p *program, s service, f *fil
 				return
 			}
 			p.log.Info("uses new profiles", "file", c.Config, "profiles", len(orDefault(profiles)))
-			if !f.sameBut(read) {
+			if f.otherKeys() != read.otherKeys() {
 				p.log.Warn("only profiles are read anew: start again for what else has changed", "file", c.Config)
 			}
 		})
@@ -83,12 +86,17 @@ func (c *serveCommand) follow(ctx context.Context, p *program, s service, f *fil
 	}
 }
 
-// sameBut reports whether two files differ in nothing but their profiles.
-func (f *file) sameBut(other *file) bool {
-	a, b := *f, *other
-	a.Profiles, a.root, a.seen = nil, nil, nil
-	b.Profiles, b.root, b.seen = nil, nil, nil
-	return reflect.DeepEqual(a, b)
+// otherKeys is what the file says beside its profiles.
+func (f *file) otherKeys() string {
+	var text strings.Builder
+	if root, ok := f.root.(ast.MapNode); ok {
+		for pair := root.MapRange(); pair.Next(); {
+			if pair.Key().GetToken().Value != "profiles" {
+				fmt.Fprintln(&text, pair.KeyValue())
+			}
+		}
+	}
+	return text.String()
 }
 
 // followFile calls changed, from one goroutine, after each change of a file since

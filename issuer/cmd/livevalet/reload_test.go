@@ -113,6 +113,9 @@ func TestServeTakesNewProfilesWithoutARestart(t *testing.T) {
 				t.Fatalf("the log does not say %q: %s", change.says, r.log.String()[seen:])
 			}
 		}
+		if says := strings.Contains(r.log.String()[seen:], "start again"); says != strings.Contains(change.text, "voice.test") {
+			t.Errorf("after %q it says that it must start again: %v", change.says, says)
+		}
 		if status, text := ask("new"); status != change.new {
 			t.Errorf("after %q the profile gives %d %s", change.says, status, text)
 		}
