@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"github.com/livevalet/livevalet/wasm/edge"
+	"github.com/livevalet/livevalet/wasm/session"
 )
 
 // A hostile page asks for all that is not the profile's. %s is its resumption.
@@ -241,5 +244,58 @@ func TestATamperedClientChangesEverythingWithoutALock(t *testing.T) {
 	}
 	if len(sounds) != 2 {
 		t.Error("two voices sound alike")
+	}
+}
+
+// The real engine goes through a rotation and a cut under a full lock, each with a
+// token that holds its handle.
+func TestTheEngineKeepsItsConversationUnderAFullLock(t *testing.T) {
+	google := start(t, nil, "emulate", "--listen", ":0")
+	config := write(t, "hosts: [localhost]\nauth: {apiKeysFile: "+write(t, "shop:"+hashOf("sesame"))+"}\nprofiles: {default: {lock: full, limits: {perCaller: 100/m, concurrent: 100}}}")
+	r := start(t, map[string]string{"GEMINI_API_KEY": "emulator-x"}, "serve", "--config", config, "--listen", ":0", "--base-url", google.url)
+	answers, resumed := make(chan string, 100), make(chan session.Resumed, 100)
+	conversation := session.New(session.Config{
+		Profile: "default", Setup: map[string]any{}, Editor: edge.Editor{}, Dial: session.Dialing(edge.Dial),
+		Source: edge.Issuer{URL: r.url + "/v1/token", Header: http.Header{"Authorization": {"Bearer sesame"}}}.Token,
+		Emit: func(e session.Event) {
+			switch e := e.(type) {
+			case session.Utterance:
+				if e.Who == session.SpeakerModel && e.Final {
+					answers <- e.Text
+				}
+			case session.Resumed:
+				resumed <- e
+			}
+		},
+	})
+	done := make(chan error, 1)
+	go func() { done <- conversation.Run(t.Context()) }()
+	say := func(text, want string) {
+		t.Helper()
+		in, err := edge.NewInput(map[string]any{"realtimeInput": map[string]any{"text": text}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conversation.Send(in, func(error) {}); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-answers; !strings.Contains(got, want) {
+			t.Errorf("to %q it says %q", text, got)
+		}
+	}
+	say("My name is Ada.", "Ada")
+	for _, fault := range []string{`{"kind":"goaway","session":"*","timeLeft":"5s"}`, `{"kind":"drop","session":"*"}`} {
+		google.call(t, http.MethodPost, "/__emulator/fault", fault)
+		if how := <-resumed; how.Rung != session.RungHandle && how.Rung != session.RungToken {
+			t.Errorf("after %s it resumes by %v", fault, how.Rung)
+		}
+		say("What is my name?", "Ada")
+	}
+	conversation.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(r.log.String(), `"route":"/v1/token/renew"`); n < 2 {
+		t.Errorf("it renewed %d times", n)
 	}
 }
