@@ -115,7 +115,7 @@ func TestAHandleIsRefused(t *testing.T) {
 // forgetful keeps leases and no handles.
 type forgetful struct{ *store.Memory }
 
-func (forgetful) ClaimHandle(context.Context, store.HandleHash, store.Key, time.Time) error {
+func (forgetful) ClaimHandle(context.Context, store.Key, store.Key, time.Time) error {
 	return errors.New("out of order")
 }
 

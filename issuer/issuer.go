@@ -50,7 +50,7 @@ type Leases interface {
 	Load(context.Context, store.Key) (store.Lease, error)
 	Swap(context.Context, store.Lease) error
 	Delete(context.Context, store.Key) error
-	ClaimHandle(context.Context, store.HandleHash, store.Key, time.Time) error
+	ClaimHandle(context.Context, store.Key, store.Key, time.Time) error
 }
 
 // Config says how to issue tokens. New copies it.

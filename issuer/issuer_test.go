@@ -305,7 +305,7 @@ func (l lost) Create(context.Context, store.Lease) error            { return l.e
 func (l lost) Load(context.Context, store.Key) (store.Lease, error) { return store.Lease{}, l.err }
 func (l lost) Swap(context.Context, store.Lease) error              { return l.err }
 func (l lost) Delete(context.Context, store.Key) error              { return l.err }
-func (l lost) ClaimHandle(context.Context, store.HandleHash, store.Key, time.Time) error {
+func (l lost) ClaimHandle(context.Context, store.Key, store.Key, time.Time) error {
 	return l.err
 }
 

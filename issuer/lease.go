@@ -65,8 +65,8 @@ const (
 )
 
 // handleHash is how stores know a handle.
-func (i *issuer) handleHash(handle live.Secret) (h store.HandleHash) {
+func (i *issuer) handleHash(handle live.Secret) (h store.Key) {
 	mac := hmac.New(sha256.New, i.HandleKey)
 	mac.Write([]byte(handle.Reveal()))
-	return store.HandleHash(mac.Sum(h[:0]))
+	return store.Key(mac.Sum(h[:0]))
 }

@@ -311,7 +311,7 @@ func storeProblem(err error) error {
 		return &problem{code: leaseNotFound, detail: "there is no such lease: ask for a new one"}
 	case errors.Is(err, store.ErrConflict):
 		return &problem{code: tooEarly, detail: "the lease is being renewed by another request", wait: time.Second}
-	case errors.Is(err, store.ErrClaimed):
+	case errors.Is(err, store.ErrHandle):
 		return &problem{code: forbidden, detail: "the handle belongs to another lease", cause: err}
 	case errors.Is(err, store.ErrFull):
 		return &problem{code: storeUnavailable, detail: "this server has given out all the leases it can", cause: err, wait: time.Minute}

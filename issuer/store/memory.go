@@ -1,71 +1,158 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/livevalet/livevalet/issuer/limit"
 )
 
 const (
-	defaultMax = 1 << 17 // about 40 MB
+	defaultMax = 1 << 17 // leases; about 200 MB with all that belongs to them
 
-	// firstSweep is the number of leases from which on the ended ones are looked
-	// for, and memory how long an ended lease is kept, so that a late page hears
-	// that it ended rather than that there was none.
-	firstSweep = 1024
-	memory     = 10 * time.Minute
+	// perLease is how many other things are kept for each lease there may be.
+	perLease = 8
+
+	// firstSweep is the number of things from which on those that are over are
+	// looked for.
+	firstSweep = 4096
 )
 
-// Memory keeps leases in this process: they are lost when it ends. Its zero
-// value works, and its methods may be called from anywhere.
+// Memory keeps everything in this process: it is lost when that ends, revocations
+// too. Its zero value works, and its methods may be called from anywhere.
 type Memory struct {
-	// Max is how many leases are kept, and four times as many handles. Zero is
-	// 131,072.
+	// Max is how many leases are kept. Zero is 131,072.
 	Max int
 
-	mu     sync.Mutex
-	leases map[Key]Lease
-	sweep  int       // number of leases at which the ended ones are next looked for
-	swept  time.Time // when that was done last
+	mu      sync.Mutex
+	leases  map[Key]Lease
+	handles map[Key]handle
+	revoked map[string]bool
+	tats    map[string]time.Time // of rates
+	slots   map[string][]slot
+	budgets map[string]budget
 
-	handles claims
+	sweep int       // number of things at which those that are over are next looked for
+	swept time.Time // when that was done last, by the askers' clock
 }
 
-func (m *Memory) max() int { return cmp.Or(m.Max, defaultMax) }
+type handle struct {
+	lease Key
+	until time.Time
+}
+
+// slot is taken by one token.
+type slot struct {
+	lease   Key
+	version int64
+	expire  time.Time
+}
+
+type budget struct {
+	spent time.Duration
+	ends  time.Time
+}
+
+// Grant decides about a token: see [Ask].
+func (m *Memory) Grant(_ context.Context, a Ask) (Standing, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a.Now = Precise(a.Now)
+	s := Standing{Lease: a.Granted()}
+	if m.revoked[a.Lease.Caller] {
+		return Standing{}, ErrRevoked
+	}
+	old, there := m.leases[a.Lease.Key]
+	switch {
+	case a.Was == nil && there:
+		return Standing{}, ErrConflict
+	case a.Was == nil && !m.room(a.Now):
+		return Standing{}, ErrFull
+	case a.Was != nil && !there:
+		return Standing{}, ErrNotFound
+	case a.Was != nil && a.Was.Version != old.Version:
+		return Standing{}, ErrConflict
+	}
+	if shown, ok := m.handles[a.Handle]; ok && shown.lease != a.Lease.Key {
+		return Standing{}, ErrHandle
+	}
+	tats := make([]time.Time, len(a.Rates))
+	for n, r := range a.Rates {
+		tat, left, ok := r.Take(m.tats[r.Key], a.Now)
+		if !ok {
+			return Standing{}, &Limited{Limit: ByRate, Rate: n, Wait: left.Wait}
+		}
+		tats[n], s.Rates = tat, append(s.Rates, left)
+	}
+	taken := unexpired(m.slots[a.Slots.Key], a.Now)
+	if over := len(taken) - a.Slots.Max; over >= 0 {
+		return Standing{}, &Limited{Limit: BySlots, Wait: taken[over].expire.Sub(a.Now)}
+	}
+	s.Slots = a.Slots.Max - len(taken) - 1
+	spent, left, ok := limit.Spend(m.budgets[a.Budget.Key].spent, a.Budget.Cost, a.Budget.Max)
+	if !ok {
+		return Standing{}, &Limited{Limit: ByBudget, Wait: Precise(a.Budget.Ends).Sub(a.Now)}
+	}
+	s.Time = left
+
+	m.make()
+	m.leases[a.Lease.Key] = s.Lease
+	if a.Handle != (Key{}) {
+		m.handles[a.Handle] = handle{a.Lease.Key, s.Lease.End.Add(KeepHandle)}
+	}
+	for n, r := range a.Rates {
+		m.tats[r.Key] = tats[n]
+	}
+	m.slots[a.Slots.Key] = append(taken, slot{a.Lease.Key, s.Lease.Version, s.Lease.Expire})
+	m.budgets[a.Budget.Key] = budget{spent, a.Budget.Ends}
+	return s, nil
+}
+
+// Undo takes back an Ask that was granted but led to no token: its lease is as it
+// was, unless it was changed since, and slot and budget are given back. The rates
+// are not: somebody asked. What is over already, or was undone, stays as it is.
+func (m *Memory) Undo(_ context.Context, a Ask) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	granted := a.Granted()
+	taken := m.slots[a.Slots.Key]
+	n := slices.IndexFunc(taken, func(s slot) bool { return s.lease == granted.Key && s.version == granted.Version })
+	if n < 0 {
+		return nil
+	}
+	m.slots[a.Slots.Key] = slices.Delete(taken, n, n+1)
+	if b, ok := m.budgets[a.Budget.Key]; ok {
+		b.spent = max(b.spent-a.Budget.Cost, 0)
+		m.budgets[a.Budget.Key] = b
+	}
+	switch held, ok := m.leases[granted.Key]; {
+	case !ok || held.Version != granted.Version:
+	case a.Was == nil:
+		delete(m.leases, granted.Key)
+	default:
+		m.leases[granted.Key] = a.Undone()
+	}
+	return nil
+}
 
 // Create keeps a new lease, at version 0.
 func (m *Memory) Create(_ context.Context, l Lease) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	limit := m.max()
-	if now := time.Now(); len(m.leases) >= min(max(m.sweep, firstSweep), limit) && now.Sub(m.swept) >= time.Second {
-		m.forget(now)
-		m.sweep, m.swept = 2*len(m.leases), now // so that sweeping costs each lease little
-	}
-	if len(m.leases) >= limit {
+	if !m.room(time.Now()) {
 		return ErrFull
 	}
 	if _, taken := m.leases[l.Key]; taken {
 		return ErrConflict
 	}
-	if m.leases == nil {
-		m.leases = map[Key]Lease{}
-	}
+	m.make()
 	l.Version = 0
 	m.leases[l.Key] = l
 	return nil
-}
-
-// Load finds a lease, ended or not, or says ErrNotFound.
-func (m *Memory) Load(_ context.Context, k Key) (Lease, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	l, ok := m.leases[k]
-	if !ok {
-		return Lease{}, ErrNotFound
-	}
-	return l, nil
 }
 
 // Swap replaces the lease with that key if its version is still l.Version, and
@@ -93,10 +180,159 @@ func (m *Memory) Delete(_ context.Context, k Key) error {
 	return nil
 }
 
+// ClaimHandle notes that a lease has shown a handle, and keeps that until then. It
+// says ErrHandle if another lease did so before. The same lease may show it again.
+func (m *Memory) ClaimHandle(_ context.Context, h, lease Key, until time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old, shown := m.handles[h]; shown && old.lease != lease {
+		return ErrHandle
+	}
+	m.make()
+	m.handles[h] = handle{lease, until}
+	return nil
+}
+
+// Load finds a lease, ended or not, or says ErrNotFound.
+func (m *Memory) Load(_ context.Context, k Key) (Lease, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, ok := m.leases[k]
+	if !ok {
+		return Lease{}, ErrNotFound
+	}
+	return l, nil
+}
+
+// Release ends a lease, also one that was released before. Its tokens keep their
+// slots. It says ErrNotFound if there is none.
+func (m *Memory) Release(_ context.Context, k Key) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, ok := m.leases[k]
+	if !ok {
+		return ErrNotFound
+	}
+	if !l.Released {
+		l.Released = true
+		l.Version++
+		m.leases[k] = l
+	}
+	return nil
+}
+
+// Leases are those of a caller that are kept, in the order in which they end.
+func (m *Memory) Leases(_ context.Context, caller string) ([]Lease, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []Lease
+	for _, l := range m.leases {
+		if l.Caller == caller {
+			list = append(list, l)
+		}
+	}
+	slices.SortFunc(list, func(a, b Lease) int {
+		return cmp.Or(a.End.Compare(b.End), bytes.Compare(a.Key[:], b.Key[:]))
+	})
+	return list, nil
+}
+
+// Revoke lets a caller have no more tokens, until Unrevoke. It may be said twice.
+// Nobody is revoked by the empty name: it says ErrAnonymous.
+func (m *Memory) Revoke(_ context.Context, caller string) error {
+	if caller == "" {
+		return ErrAnonymous
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.revoked) >= cmp.Or(m.Max, defaultMax) {
+		return ErrFull
+	}
+	m.make()
+	m.revoked[caller] = true
+	return nil
+}
+
+// Unrevoke takes a revocation back. What the caller has used of limits stays used.
+func (m *Memory) Unrevoke(_ context.Context, caller string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.revoked, caller)
+	return nil
+}
+
+// Revoked reports whether a caller's access was revoked.
+func (m *Memory) Revoked(_ context.Context, caller string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.revoked[caller], nil
+}
+
+// Ready says why the store could not decide now. Memory always can.
+func (*Memory) Ready(context.Context) error { return nil }
+
+// Close ends the use of the store.
+func (*Memory) Close() error { return nil }
+
+func (m *Memory) make() {
+	if m.leases == nil {
+		m.leases, m.handles, m.revoked = map[Key]Lease{}, map[Key]handle{}, map[string]bool{}
+		m.tats, m.slots, m.budgets = map[string]time.Time{}, map[string][]slot{}, map[string]budget{}
+	}
+}
+
+// room reports whether there is some for one more lease, and makes it if there
+// is none. Renewals need none of their own: a lease has few.
+func (m *Memory) room(now time.Time) bool {
+	most := cmp.Or(m.Max, defaultMax)
+	others := func() int { return len(m.handles) + len(m.tats) + len(m.slots) + len(m.budgets) }
+	full := func() bool { return len(m.leases) >= most || others() >= perLease*most }
+	if (full() || len(m.leases)+others() >= max(m.sweep, firstSweep)) && now.Sub(m.swept).Abs() >= time.Second {
+		m.forget(now)
+		m.sweep, m.swept = 2*(len(m.leases)+others()), now // so that sweeping costs each lease little
+	}
+	return !full()
+}
+
+// forget drops what is over.
 func (m *Memory) forget(now time.Time) {
 	for k, l := range m.leases {
-		if now.After(l.End.Add(memory)) {
+		if now.After(l.End.Add(KeepLease)) {
 			delete(m.leases, k)
 		}
 	}
+	for k, h := range m.handles {
+		if now.After(h.until) {
+			delete(m.handles, k)
+		}
+	}
+	for k, tat := range m.tats {
+		if !tat.After(now) {
+			delete(m.tats, k)
+		}
+	}
+	for k, s := range m.slots {
+		if s = unexpired(s, now); len(s) == 0 {
+			delete(m.slots, k)
+		} else {
+			m.slots[k] = s
+		}
+	}
+	for k, b := range m.budgets {
+		if now.After(b.ends) {
+			delete(m.budgets, k)
+		}
+	}
+}
+
+// unexpired are the slots still taken, in a new list, the first to be free first.
+func unexpired(slots []slot, now time.Time) []slot {
+	var taken []slot
+	for _, s := range slots {
+		if s.expire.After(now) {
+			taken = append(taken, s)
+		}
+	}
+	slices.SortFunc(taken, func(a, b slot) int { return a.expire.Compare(b.expire) })
+	return taken
 }

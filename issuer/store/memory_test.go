@@ -1,97 +1,63 @@
-package store
+package store_test
 
 import (
 	"encoding/binary"
 	"errors"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/livevalet/livevalet/issuer/store"
+	"github.com/livevalet/livevalet/issuer/store/storetest"
 )
 
-func lease(n int, end time.Time) Lease {
-	l := Lease{End: end}
-	binary.BigEndian.PutUint64(l.Key[:], uint64(n))
-	return l
-}
-
-func TestALeaseIsChangedByOneOfManyAtOnce(t *testing.T) {
-	var m Memory
-	if err := m.Create(t.Context(), lease(1, time.Now())); err != nil {
-		t.Fatal(err)
-	}
-	seen, err := m.Load(t.Context(), lease(1, time.Time{}).Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var won atomic.Int32
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() {
-			switch err := m.Swap(t.Context(), seen); {
-			case err == nil:
-				won.Add(1)
-			case !errors.Is(err, ErrConflict):
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	if won.Load() != 1 {
-		t.Errorf("%d swaps of one version succeeded", won.Load())
-	}
-}
-
-func TestALeaseThatDoesNotExistIsNotFound(t *testing.T) {
-	var m Memory
-	l := lease(1, time.Now())
-	if _, err := m.Load(t.Context(), l.Key); !errors.Is(err, ErrNotFound) {
-		t.Errorf("Load says %v", err)
-	}
-	if err := m.Swap(t.Context(), l); !errors.Is(err, ErrNotFound) {
-		t.Errorf("Swap says %v", err)
-	}
-	if err := m.Create(t.Context(), l); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Create(t.Context(), l); !errors.Is(err, ErrConflict) {
-		t.Errorf("the same key again says %v", err)
-	}
-	if err := m.Delete(t.Context(), l.Key); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.Load(t.Context(), l.Key); !errors.Is(err, ErrNotFound) {
-		t.Errorf("Load after Delete says %v", err)
-	}
-}
-
-func TestMemoryIsBoundedByTheLeasesThatLive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var m Memory
-		for n := range 50 * firstSweep {
-			if err := m.Create(t.Context(), lease(n, time.Now().Add(time.Minute))); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Second) // so 660 are remembered at any time
-		}
-		if len(m.leases) > 4*firstSweep {
-			t.Errorf("%d leases are kept", len(m.leases))
-		}
+func TestMemory(t *testing.T) {
+	storetest.Test(t, func(testing.TB) func() storetest.Store {
+		m := &store.Memory{}
+		return func() storetest.Store { return m }
 	})
+}
+
+// leaseFor asks for a lease of a minute, of a caller of its own.
+func leaseFor(n int, now time.Time) store.Ask {
+	a := storetest.New(0)
+	binary.BigEndian.PutUint64(a.Lease.Key[:], uint64(n)+1)
+	a.Now, a.Lease.End, a.Lease.Expire = now, now.Add(time.Minute), now.Add(time.Minute)
+	a.Slots.Key, a.Budget.Key = string(a.Lease.Key[:]), string(a.Lease.Key[:])
+	a.Budget.Ends = now.Add(time.Minute)
+	return a
+}
+
+func TestMemoryIsBoundedByWhatLives(t *testing.T) {
+	var m store.Memory
+	now := storetest.Noon
+	for n := range 50_000 {
+		if _, err := m.Grant(t.Context(), leaseFor(n, now)); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Second) // so 660 leases are remembered at any time
+	}
+	if n := m.Len(); n > 8192 {
+		t.Errorf("%d things are kept", n)
+	}
 }
 
 func TestAFullStoreMakesRoomWhenLeasesEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := Memory{Max: 2}
-		for n, want := range []error{nil, nil, ErrFull} {
-			if err := m.Create(t.Context(), lease(n, time.Now().Add(time.Hour))); !errors.Is(err, want) {
-				t.Fatalf("lease %d: %v", n, err)
-			}
+	m := store.Memory{Max: 2}
+	for n, want := range []error{nil, nil, store.ErrFull} {
+		if _, err := m.Grant(t.Context(), leaseFor(n, storetest.Noon)); !errors.Is(err, want) {
+			t.Fatalf("lease %d: %v", n, err)
 		}
-		time.Sleep(time.Hour + memory + 1)
-		if err := m.Create(t.Context(), lease(3, time.Now())); err != nil {
-			t.Error(err)
-		}
-	})
+	}
+	held, err := m.Load(t.Context(), leaseFor(1, storetest.Noon).Lease.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renewal := leaseFor(1, storetest.Noon)
+	renewal.Was = &held
+	if _, err := m.Grant(t.Context(), renewal); err != nil {
+		t.Errorf("a lease that is there is not renewed: %v", err)
+	}
+	if _, err := m.Grant(t.Context(), leaseFor(3, storetest.Noon.Add(time.Minute+store.KeepLease+1000))); err != nil {
+		t.Error(err)
+	}
 }

@@ -1,0 +1,6 @@
+package store
+
+// Len is the number of things that are kept.
+func (m *Memory) Len() int {
+	return len(m.leases) + len(m.handles) + len(m.revoked) + len(m.tats) + len(m.slots) + len(m.budgets)
+}
