@@ -57,7 +57,7 @@ type Rate struct {
 
 // Slots bounds the tokens that are good at once. Each is counted from the Ask that
 // gives it until it expires, whatever becomes of its lease; lease and version name
-// it.
+// it. What has expired is forgotten by the next Ask of that key that is granted.
 type Slots struct {
 	Key string // whose they are
 	Max int    // at least 1

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/livevalet/livevalet/issuer/limit"
 )
 
 const (
@@ -62,53 +60,37 @@ func (m *Memory) Grant(_ context.Context, a Ask) (Standing, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a.Now = Precise(a.Now)
-	s := Standing{Lease: a.Granted()}
-	if m.revoked[a.Lease.Caller] {
-		return Standing{}, ErrRevoked
+	k := known{
+		revoked: m.revoked[a.Lease.Caller],
+		full:    a.Was == nil && !m.room(a.Now),
+		spent:   m.budgets[a.Budget.Key].spent,
 	}
-	old, there := m.leases[a.Lease.Key]
-	switch {
-	case a.Was == nil && there:
-		return Standing{}, ErrConflict
-	case a.Was == nil && !m.room(a.Now):
-		return Standing{}, ErrFull
-	case a.Was != nil && !there:
-		return Standing{}, ErrNotFound
-	case a.Was != nil && a.Was.Version != old.Version:
-		return Standing{}, ErrConflict
+	if l, ok := m.leases[a.Lease.Key]; ok {
+		k.lease = &l.Version
 	}
-	if shown, ok := m.handles[a.Handle]; ok && shown.lease != a.Lease.Key {
-		return Standing{}, ErrHandle
+	if h, ok := m.handles[a.Handle]; ok {
+		k.handle = &h.lease
 	}
-	tats := make([]time.Time, len(a.Rates))
-	for n, r := range a.Rates {
-		tat, left, ok := r.Take(m.tats[r.Key], a.Now)
-		if !ok {
-			return Standing{}, &Limited{Limit: ByRate, Rate: n, Wait: left.Wait}
-		}
-		tats[n], s.Rates = tat, append(s.Rates, left)
+	for _, r := range a.Rates {
+		k.tats = append(k.tats, m.tats[r.Key])
 	}
-	taken := unexpired(m.slots[a.Slots.Key], a.Now)
-	if over := len(taken) - a.Slots.Max; over >= 0 {
-		return Standing{}, &Limited{Limit: BySlots, Wait: taken[over].expire.Sub(a.Now)}
+	for _, slot := range m.slots[a.Slots.Key] {
+		k.slots = append(k.slots, slot.expire)
 	}
-	s.Slots = a.Slots.Max - len(taken) - 1
-	spent, left, ok := limit.Spend(m.budgets[a.Budget.Key].spent, a.Budget.Cost, a.Budget.Max)
-	if !ok {
-		return Standing{}, &Limited{Limit: ByBudget, Wait: Precise(a.Budget.Ends).Sub(a.Now)}
+	s, c, err := a.decide(k)
+	if err != nil {
+		return Standing{}, err
 	}
-	s.Time = left
-
 	m.make()
 	m.leases[a.Lease.Key] = s.Lease
 	if a.Handle != (Key{}) {
 		m.handles[a.Handle] = handle{a.Lease.Key, s.Lease.End.Add(KeepHandle)}
 	}
 	for n, r := range a.Rates {
-		m.tats[r.Key] = tats[n]
+		m.tats[r.Key] = c.tats[n]
 	}
-	m.slots[a.Slots.Key] = append(taken, slot{a.Lease.Key, s.Lease.Version, s.Lease.Expire})
-	m.budgets[a.Budget.Key] = budget{spent, a.Budget.Ends}
+	m.slots[a.Slots.Key] = append(unexpired(m.slots[a.Slots.Key], a.Now), slot{a.Lease.Key, s.Lease.Version, s.Lease.Expire})
+	m.budgets[a.Budget.Key] = budget{c.spent, a.Budget.Ends}
 	return s, nil
 }
 
@@ -325,14 +307,6 @@ func (m *Memory) forget(now time.Time) {
 	}
 }
 
-// unexpired are the slots still taken, in a new list, the first to be free first.
 func unexpired(slots []slot, now time.Time) []slot {
-	var taken []slot
-	for _, s := range slots {
-		if s.expire.After(now) {
-			taken = append(taken, s)
-		}
-	}
-	slices.SortFunc(taken, func(a, b slot) int { return a.expire.Compare(b.expire) })
-	return taken
+	return slices.DeleteFunc(slots, func(s slot) bool { return !s.expire.After(now) })
 }

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"slices"
+	"time"
+
+	"github.com/livevalet/livevalet/issuer/limit"
+)
+
+// known is what a store has about an Ask.
+type known struct {
+	revoked bool
+	lease   *int64      // its version, nil if there is none
+	full    bool        // there is no room for a new lease
+	handle  *Key        // the lease under which Ask.Handle was shown, nil if it was not
+	tats    []time.Time // of Ask.Rates
+	slots   []time.Time // when those of Ask.Slots expire, expired or not
+	spent   time.Duration
+}
+
+// change is what becomes of it when the Ask is granted. That there is one more
+// slot, and that those which expired are dropped, goes without saying.
+type change struct {
+	tats  []time.Time
+	spent time.Duration
+}
+
+// decide is the decision, for stores that have it made here. It is pure. The Ask's
+// Now is precise.
+func (a Ask) decide(k known) (Standing, change, error) {
+	switch {
+	case k.revoked:
+		return Standing{}, change{}, ErrRevoked
+	case a.Was == nil && k.lease != nil:
+		return Standing{}, change{}, ErrConflict
+	case a.Was == nil && k.full:
+		return Standing{}, change{}, ErrFull
+	case a.Was != nil && k.lease == nil:
+		return Standing{}, change{}, ErrNotFound
+	case a.Was != nil && a.Was.Version != *k.lease:
+		return Standing{}, change{}, ErrConflict
+	case k.handle != nil && *k.handle != a.Lease.Key:
+		return Standing{}, change{}, ErrHandle
+	}
+	s := Standing{Lease: a.Granted()}
+	var c change
+	for n, r := range a.Rates {
+		tat, left, ok := r.Take(k.tats[n], a.Now)
+		if !ok {
+			return Standing{}, change{}, &Limited{Limit: ByRate, Rate: n, Wait: left.Wait}
+		}
+		c.tats, s.Rates = append(c.tats, tat), append(s.Rates, left)
+	}
+	taken := slices.DeleteFunc(slices.Clone(k.slots), func(expire time.Time) bool { return !expire.After(a.Now) })
+	if over := len(taken) - a.Slots.Max; over >= 0 {
+		slices.SortFunc(taken, time.Time.Compare)
+		return Standing{}, change{}, &Limited{Limit: BySlots, Wait: taken[over].Sub(a.Now)}
+	}
+	s.Slots = a.Slots.Max - len(taken) - 1
+	var ok bool
+	if c.spent, s.Time, ok = limit.Spend(k.spent, a.Budget.Cost, a.Budget.Max); !ok {
+		return Standing{}, change{}, &Limited{Limit: ByBudget, Wait: Precise(a.Budget.Ends).Sub(a.Now)}
+	}
+	return s, c, nil
+}
