@@ -42,7 +42,7 @@ func TestAFullLockGetsATokenForEachConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var minted asked
 		d := open(t, func(c *Config) {
-			c.Profiles, c.Minter = []profile.Profile{made(t, profile.Spec{Lock: profile.Full})}, &minted
+			c.Profiles, c.Minter = []profile.Profile{made(t, profile.Spec{Lock: profile.Full, Limits: plenty})}, &minted
 		})
 		a := d.grant(t, "/v1/token", "")
 		if a.Lock != "full" || a.Allow != nil {
@@ -84,7 +84,9 @@ func TestAFullLockGetsATokenForEachConnection(t *testing.T) {
 }
 
 func TestAHandleIsRefused(t *testing.T) {
-	full := func(c *Config) { c.Profiles = []profile.Profile{made(t, profile.Spec{Lock: profile.Full})} }
+	full := func(c *Config) {
+		c.Profiles = []profile.Profile{made(t, profile.Spec{Lock: profile.Full, Limits: plenty})}
+	}
 	d := open(t, full)
 	first, second := d.grant(t, "/v1/token", ""), d.grant(t, "/v1/token", "")
 	d.grant(t, "/v1/token/renew", resuming(first, "h1"))
@@ -106,17 +108,6 @@ func TestAHandleIsRefused(t *testing.T) {
 	if c := codeOf(t, masked.ask("/v1/token/renew", resuming(masked.grant(t, "/v1/token", ""), "h1"), nil)); c != invalidRequest {
 		t.Errorf("a handle under a masked lock gives %s", c)
 	}
-	down := open(t, func(c *Config) { full(c); c.Leases = forgetful{&store.Memory{}} })
-	if c := codeOf(t, down.ask("/v1/token/renew", resuming(down.grant(t, "/v1/token", ""), "h1"), nil)); c != storeUnavailable {
-		t.Errorf("a handle that cannot be kept gives %s", c)
-	}
-}
-
-// forgetful keeps leases and no handles.
-type forgetful struct{ *store.Memory }
-
-func (forgetful) ClaimHandle(context.Context, store.Key, store.Key, time.Time) error {
-	return errors.New("out of order")
 }
 
 func TestStoresKnowHandlesByTheirKeyedHash(t *testing.T) {
@@ -155,11 +146,11 @@ func TestALeaseWhoseOverridesAreNoLongerAllowedEnds(t *testing.T) {
 	var leases store.Memory
 	one := 1.0
 	before := open(t, func(c *Config) {
-		c.Leases = &leases
+		c.Store = &leases
 		c.Profiles = []profile.Profile{made(t, profile.Spec{Allow: []profile.Allowance{{Path: "generationConfig.temperature", Max: &one}}})}
 	})
 	a := before.grant(t, "/v1/token", `{"overrides":{"generationConfig.temperature":0.5}}`)
-	after := open(t, func(c *Config) { c.Leases = &leases })
+	after := open(t, func(c *Config) { c.Store = &leases })
 	if c := codeOf(t, after.ask("/v1/token/renew", renewing(a, "refused"), nil)); c != leaseEnded {
 		t.Errorf("it gives %s", c)
 	}
@@ -207,7 +198,7 @@ func TestAnswersNameTheLock(t *testing.T) {
 		"masked": {profile.Spec{}, "masked []"},
 		"allow":  {profile.Spec{Allow: []profile.Allowance{{Path: "tools"}, {Path: "generationConfig.topK"}}}, "masked [generationConfig.topK tools]"},
 		"none":   {profile.Spec{Lock: profile.None}, "none []"},
-		"full":   {profile.Spec{Lock: profile.Full}, "full []"},
+		"full":   {profile.Spec{Lock: profile.Full, Limits: plenty}, "full []"},
 	} {
 		a := open(t, func(c2 *Config) { c2.Profiles = []profile.Profile{made(t, c.spec)} }).grant(t, "/v1/token", "")
 		if got := fmt.Sprint(a.Lock, " ", a.Allow); got != c.want {

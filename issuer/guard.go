@@ -68,7 +68,7 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 		AllowOriginFunc:  g.trusts,
 		AllowedMethods:   []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders:   []string{"Content-Type", "Authorization"},
-		ExposedHeaders:   []string{"Retry-After", "X-Request-Id"},
+		ExposedHeaders:   []string{"Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"},
 		AllowCredentials: true, // never with a star, which is no origin here
 		MaxAge:           600,
 	})

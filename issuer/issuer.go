@@ -1,7 +1,7 @@
 // Package issuer hands out ephemeral tokens for the Gemini Live API: one path
 // from a request to a token.
 //
-//	observe ── guard ── authenticator ── profile ── lease ── mint ── answer
+//	observe ── guard ── authenticator ── profile ── lease ── store decides ── mint ── answer
 //
 // Invariants:
 //
@@ -9,8 +9,9 @@
 //     *problem is a bare 500.
 //   - One log event per request. No event, answer or error holds an API key, a
 //     setup, or somebody else's token or lease id.
-//   - Nothing is minted for a lease that is not in the store, and a mint that
-//     failed leaves the store as it was.
+//   - Nothing is minted that the store has not granted, with all that it costs. A
+//     mint that failed gives it back, except for the rates; what is not known to have
+//     failed counts as used.
 package issuer
 
 import (
@@ -22,6 +23,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -43,14 +45,13 @@ type Minter interface {
 	Mint(context.Context, upstream.Request) (live.Secret, error)
 }
 
-// Leases remembers what was granted. Its errors are package store's; any other
-// means that it cannot be reached.
-type Leases interface {
-	Create(context.Context, store.Lease) error
+// Store decides what may be granted and remembers what was. Its errors are package
+// store's; any other means that it cannot be reached, and nothing is granted then.
+type Store interface {
+	Grant(context.Context, store.Ask) (store.Standing, error)
+	Undo(context.Context, store.Ask) error
 	Load(context.Context, store.Key) (store.Lease, error)
-	Swap(context.Context, store.Lease) error
-	Delete(context.Context, store.Key) error
-	ClaimHandle(context.Context, store.Key, store.Key, time.Time) error
+	Release(context.Context, store.Key) error
 }
 
 // Config says how to issue tokens. New copies it.
@@ -68,12 +69,21 @@ type Config struct {
 	// Profiles by their names. Empty is the built-in default alone.
 	Profiles []profile.Profile
 
-	// Leases remembers what was granted. Nil keeps it in memory, and forgets it
-	// when the process ends.
-	Leases Leases
+	// Store decides what may be granted and remembers what was. Nil does so in memory,
+	// and forgets when the process ends. Who opens a store closes it.
+	Store Store
 
-	// HandleKey keys the hashes by which Leases knows resumption handles. Issuers
-	// that share Leases must share it. Nil is a random one.
+	// Limits bound what all callers together can have. The zero Limits are the
+	// defaults.
+	Limits Limits
+
+	// Address says for which address a request counts. Its errors refuse the request.
+	// Nil is [Peer]; behind a proxy that is one address for everybody, so there it is
+	// [AddressFrom].
+	Address func(*http.Request) (netip.Addr, error)
+
+	// HandleKey keys the hashes by which Store knows resumption handles. Issuers
+	// that share a Store must share it. Nil is a random one.
 	HandleKey []byte
 
 	// FallBack lets a profile have a full lock from then on when the service refuses
@@ -142,9 +152,17 @@ func New(c Config) (http.Handler, error) {
 	if len(c.Profiles) == 0 {
 		c.Profiles = []profile.Profile{profile.Default()}
 	}
-	if c.Leases == nil {
-		c.Leases = &store.Memory{}
+	if c.Store == nil {
+		c.Store = &store.Memory{}
 	}
+	if c.Address == nil {
+		c.Address = Peer
+	}
+	limits, err := c.Limits.filled()
+	if err != nil {
+		return nil, err
+	}
+	c.Limits = limits
 	if c.Live == nil {
 		c.Live = GoogleLive
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/livevalet/livevalet/issuer/authn"
+	"github.com/livevalet/livevalet/issuer/limit"
 	"github.com/livevalet/livevalet/issuer/profile"
 	"github.com/livevalet/livevalet/issuer/store"
 	"github.com/livevalet/livevalet/issuer/upstream"
@@ -55,7 +56,10 @@ func open(t *testing.T, change func(*Config)) desk {
 		t.Fatal(err)
 	}
 	log := &bytes.Buffer{}
-	c := Config{Guard: guard, Authenticator: authn.Anonymous{}, Minter: coins(), Logger: slog.New(slog.NewJSONHandler(log, nil))}
+	c := Config{
+		Guard: guard, Authenticator: authn.Anonymous{}, Minter: coins(), Logger: slog.New(slog.NewJSONHandler(log, nil)),
+		Profiles: []profile.Profile{made(t, profile.Spec{Limits: plenty})}, Limits: Limits{PerAddress: limit.Rate{Count: 1000, Per: time.Second}},
+	}
 	if change != nil {
 		change(&c)
 	}
@@ -65,6 +69,9 @@ func open(t *testing.T, change func(*Config)) desk {
 	}
 	return desk{h, log}
 }
+
+// plenty is for tests that are not about limits.
+var plenty = profile.Limits{PerCaller: profile.Rate{Count: 1000, Per: time.Second}, Concurrent: 1000}
 
 // ask sends a POST with a JSON body, if there is one, that change may spoil.
 func (d desk) ask(path, body string, change func(*http.Request)) *http.Response {
@@ -246,9 +253,9 @@ func TestAProblemHasItsCode(t *testing.T) {
 		"a service that is not there":                        {config: refusing(&upstream.Error{Kind: upstream.ErrUnavailable}), path: "/v1/token", want: upstreamUnavailable},
 		"a minter that fails":                                {config: refusing(errors.New("out of order")), path: "/v1/token", want: internalError},
 		"a minter that panics":                               {config: func(c *Config) { c.Minter = mint(nil) }, path: "/v1/token", want: internalError},
-		"a full store":                                       {config: func(c *Config) { c.Leases = lost{store.ErrFull} }, path: "/v1/token", want: storeUnavailable},
-		"a store that is not there":                          {config: func(c *Config) { c.Leases = lost{errors.New("no route")} }, path: "/v1/token", want: storeUnavailable},
-		"a renewal without the store":                        {config: func(c *Config) { c.Leases = lost{errors.New("no route")} }, path: "/v1/token/renew", body: `{"leaseId":"x"}`, want: storeUnavailable},
+		"a full store":                                       {config: func(c *Config) { c.Store = lost{store.ErrFull} }, path: "/v1/token", want: storeUnavailable},
+		"a store that is not there":                          {config: func(c *Config) { c.Store = lost{errors.New("no route")} }, path: "/v1/token", want: storeUnavailable},
+		"a renewal without the store":                        {config: func(c *Config) { c.Store = lost{errors.New("no route")} }, path: "/v1/token/renew", body: `{"leaseId":"x"}`, want: storeUnavailable},
 
 		"a rebound name":               {path: "/v1/token", change: func(r *http.Request) { r.Host = "evil.example:8080" }, want: hostNotAllowed},
 		"a name that begins like ours": {path: "/v1/token", change: func(r *http.Request) { r.Host = "localhost.evil.example" }, want: hostNotAllowed},
@@ -301,13 +308,12 @@ func (s says) Authenticate(*http.Request) (authn.Caller, error) { return authn.C
 // lost is a store that only fails.
 type lost struct{ err error }
 
-func (l lost) Create(context.Context, store.Lease) error            { return l.err }
-func (l lost) Load(context.Context, store.Key) (store.Lease, error) { return store.Lease{}, l.err }
-func (l lost) Swap(context.Context, store.Lease) error              { return l.err }
-func (l lost) Delete(context.Context, store.Key) error              { return l.err }
-func (l lost) ClaimHandle(context.Context, store.Key, store.Key, time.Time) error {
-	return l.err
+func (l lost) Grant(context.Context, store.Ask) (store.Standing, error) {
+	return store.Standing{}, l.err
 }
+func (l lost) Undo(context.Context, store.Ask) error                { return l.err }
+func (l lost) Load(context.Context, store.Key) (store.Lease, error) { return store.Lease{}, l.err }
+func (l lost) Release(context.Context, store.Key) error             { return l.err }
 
 func TestWhoMayAskGetsAToken(t *testing.T) {
 	header := func(pairs ...string) func(*http.Request) {

@@ -57,12 +57,8 @@ func renewal(p profile.Profile, held store.Lease, reason live.Reason, resumes bo
 	return held, terms, nil
 }
 
-const (
-	maxHandle = 4 << 10 // bytes; those that were seen are uuids
-
-	// handleLife is how long after its session's end a handle is good (documented).
-	handleLife = 2 * time.Hour
-)
+// maxHandle is in bytes; handles that were seen are uuids.
+const maxHandle = 4 << 10
 
 // handleHash is how stores know a handle.
 func (i *issuer) handleHash(handle live.Secret) (h store.Key) {

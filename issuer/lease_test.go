@@ -143,7 +143,7 @@ func TestAMintThatFailedCostsNothing(t *testing.T) {
 func TestAMintThatFailedLeavesNoLease(t *testing.T) {
 	leases, fails := &store.Memory{Max: 1}, true
 	d := open(t, func(c *Config) {
-		c.Leases = leases
+		c.Store = leases
 		c.Minter = mint(func(context.Context, upstream.Request) (live.Secret, error) {
 			if fails {
 				return live.Secret{}, &upstream.Error{Kind: upstream.ErrRefused}

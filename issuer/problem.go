@@ -23,6 +23,10 @@ const (
 	unauthenticated      code = "unauthenticated"
 	forbidden            code = "forbidden"
 	proxiedAnonymous     code = "proxied_anonymous"
+	revoked              code = "revoked"
+	rateLimited          code = "rate_limited"
+	budgetExhausted      code = "budget_exhausted"
+	tooManyLeases        code = "too_many_leases"
 	leaseNotFound        code = "lease_not_found"
 	leaseEnded           code = "lease_ended"
 	tooEarly             code = "too_early"
@@ -44,6 +48,10 @@ var statusOf = map[code]int{
 	unauthenticated:      http.StatusUnauthorized,
 	forbidden:            http.StatusForbidden,
 	proxiedAnonymous:     http.StatusForbidden,
+	revoked:              http.StatusForbidden,
+	rateLimited:          http.StatusTooManyRequests,
+	budgetExhausted:      http.StatusTooManyRequests,
+	tooManyLeases:        http.StatusTooManyRequests,
 	leaseNotFound:        http.StatusNotFound,
 	leaseEnded:           http.StatusGone,
 	tooEarly:             http.StatusConflict,
@@ -84,8 +92,7 @@ func (p *problem) write(w http.ResponseWriter, requestID string) {
 		wait = defaultWait
 	}
 	if wait > 0 {
-		seconds := (wait + time.Second - 1) / time.Second
-		w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
+		w.Header().Set("Retry-After", strconv.FormatInt(wholeSeconds(wait), 10))
 	}
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")

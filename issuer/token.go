@@ -55,21 +55,28 @@ func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 	return i.dated(func(now time.Time) error {
 		id := newLeaseID()
 		terms, end := p.First(now)
-		lease := store.Lease{
+		return i.give(w, r, p, id, live.Secret{}, terms, store.Ask{Now: now, Lease: store.Lease{
 			Key: store.KeyOf(id), Caller: caller.ID, Profile: p.Name(), Overrides: overrides,
 			End: end, Expire: terms.Expire, RenewAfter: terms.RenewAfter,
-		}
-		if err := i.Leases.Create(r.Context(), lease); err != nil {
-			return storeProblem(err)
-		}
-		token, p, err := i.mint(r, p, terms, live.Secret{})
-		if err != nil {
-			_ = i.Leases.Delete(context.WithoutCancel(r.Context()), lease.Key) // if not, it ends by itself
-			return err
-		}
-		i.answer(w, r, p, id, token, terms)
-		return nil
+		}})
 	})
+}
+
+// give decides about a token, makes it and sends it. The store decides before the
+// token is made: of many requests at once no more get one than may, and one that is
+// refused costs nothing at the service.
+func (i *issuer) give(w http.ResponseWriter, r *http.Request, p profile.Profile, id, handle live.Secret, terms profile.Terms, a store.Ask) error {
+	a, err := i.decide(w, r, p, a)
+	if err != nil {
+		return err
+	}
+	token, p, err := i.mint(r, p, terms, handle)
+	if err != nil {
+		i.undo(r, a)
+		return err
+	}
+	i.answer(w, r, p, id, token, terms)
+	return nil
 }
 
 // dated lets attempt ask for a token as of now. If the service turns out to have
@@ -124,23 +131,11 @@ func (i *issuer) renew(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+		ask := store.Ask{Now: now, Lease: next, Was: &held}
 		if !handle.IsZero() {
-			if err := i.Leases.ClaimHandle(r.Context(), i.handleHash(handle), held.Key, held.End.Add(handleLife)); err != nil {
-				return storeProblem(err)
-			}
+			ask.Handle = i.handleHash(handle)
 		}
-		// Before the mint, so that of two requests at once one gets a token.
-		if err := i.Leases.Swap(r.Context(), next); err != nil {
-			return storeProblem(err)
-		}
-		token, p, err := i.mint(r, p, terms, handle)
-		if err != nil {
-			held.Version = next.Version + 1
-			_ = i.Leases.Swap(context.WithoutCancel(r.Context()), held) // if not, the page renews with "refused"
-			return err
-		}
-		i.answer(w, r, p, id, token, terms)
-		return nil
+		return i.give(w, r, p, id, handle, terms, ask)
 	})
 }
 
@@ -157,21 +152,16 @@ func (i *issuer) release(w http.ResponseWriter, r *http.Request) error {
 	if err := read(w, r, &in); err != nil {
 		return err
 	}
-	for {
-		lease, err := i.lease(r.Context(), caller, live.NewSecret(in.LeaseID))
-		if err != nil {
-			return err
-		}
-		lease.Released = true
-		if err := i.Leases.Swap(r.Context(), lease); errors.Is(err, store.ErrConflict) {
-			continue // a renewal was faster: end what it made
-		} else if err != nil {
-			return storeProblem(err)
-		}
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(http.StatusNoContent)
-		return nil
+	lease, err := i.lease(r.Context(), caller, live.NewSecret(in.LeaseID))
+	if err != nil {
+		return err
 	}
+	if err := i.Store.Release(r.Context(), lease.Key); err != nil {
+		return storeProblem(err)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // caller says who asks, before anything is read of the body.
@@ -201,7 +191,7 @@ func (i *issuer) lease(ctx context.Context, caller authn.Caller, id live.Secret)
 	if id.IsZero() {
 		return store.Lease{}, &problem{code: invalidRequest, detail: "leaseId is missing"}
 	}
-	lease, err := i.Leases.Load(ctx, store.KeyOf(id))
+	lease, err := i.Store.Load(ctx, store.KeyOf(id))
 	if err == nil && lease.Caller != caller.ID {
 		err = store.ErrNotFound
 	}
@@ -311,6 +301,10 @@ func storeProblem(err error) error {
 		return &problem{code: leaseNotFound, detail: "there is no such lease: ask for a new one"}
 	case errors.Is(err, store.ErrConflict):
 		return &problem{code: tooEarly, detail: "the lease is being renewed by another request", wait: time.Second}
+	case errors.Is(err, store.ErrRevoked):
+		return &problem{code: revoked, detail: "your access was taken back"}
+	case errors.Is(err, store.ErrAnonymous):
+		return &problem{code: invalidRequest, detail: "say whose access it is: anonymous callers have none of their own", cause: err}
 	case errors.Is(err, store.ErrHandle):
 		return &problem{code: forbidden, detail: "the handle belongs to another lease", cause: err}
 	case errors.Is(err, store.ErrFull):

@@ -12,7 +12,7 @@ import (
 const (
 	defaultConcurrent = 3
 	maxConcurrent     = 1_000_000
-	maxMinutesPerDay  = 1_000_000_000
+	maxMinutesPerDay  = 10_000_000
 	maxRate           = 1_000_000_000
 )
 
@@ -24,7 +24,8 @@ type Limits struct {
 	// minute.
 	PerCaller Rate
 
-	// Concurrent is how many leases a caller may hold at once. Zero is 3.
+	// Concurrent is how many tokens that have not expired a caller may hold, this one
+	// included, to get one for a new lease. Zero is 3.
 	Concurrent int
 
 	// MinutesPerDay is how many minutes of leases a caller gets in a day, those of
@@ -32,6 +33,10 @@ type Limits struct {
 	// bound it.
 	MinutesPerDay int
 }
+
+// Renewing is as Concurrent, to get a token for a lease that goes on. It is twice as
+// many, because from three quarters of a token's life on such a lease holds two.
+func (l Limits) Renewing() int { return 2 * l.Concurrent }
 
 // Rate is a number of events in a time.
 type Rate struct {

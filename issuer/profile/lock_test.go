@@ -253,7 +253,7 @@ func TestARate(t *testing.T) {
 }
 
 func TestTheBoundAndTheWarnings(t *testing.T) {
-	if b := Default().Bound(); b != (Bound{Sessions: 3, Leash: defaultLeash, Rate: Rate{6, 60e9}}) {
+	if b := Default().Bound(); b != (Bound{Starts: 6, Leash: defaultLeash, Rate: Rate{6, 60e9}}) {
 		t.Errorf("the default's bound is %+v", b)
 	}
 	if w := Default().Warnings(600e9); len(w) != 1 || !strings.Contains(w[0], "minutesPerDay") {
@@ -266,7 +266,7 @@ func TestTheBoundAndTheWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b := p.Bound(); b.Sessions != 4 || b.PerDay != 2*3600e9 {
+	if b := p.Bound(); b.Starts != 8 || b.Minutes != 60 {
 		t.Errorf("the bound is %+v", b)
 	}
 	warnings := p.Warnings(600e9)

@@ -165,6 +165,9 @@ func (p Profile) Model() string { return p.model }
 // for "no limit".
 func (p Profile) Uses() int { return p.spec.Uses }
 
+// Leash is how long a token lives.
+func (p Profile) Leash() time.Duration { return p.spec.Leash }
+
 // MaxSession is how long a lease lasts.
 func (p Profile) MaxSession() time.Duration { return p.spec.MaxSession }
 

@@ -62,29 +62,29 @@ func (p Profile) Freedoms() []Freedom {
 // Bound is the most that one caller can have, however hostile, who keeps every
 // token and says nothing of its leases.
 type Bound struct {
-	Sessions int           // open at a time: a start for each use of each unexpired token
-	Leash    time.Duration // how long they go on once the caller may have no more
-	PerDay   time.Duration // of all sessions together; 0: as long as there are callers
-	Rate     Rate          // how often it can ask
+	// Starts is how many sessions it can begin in any time of Leash. To go on with
+	// one is no start, and one token does for all whose handles it holds.
+	Starts int
+
+	Leash   time.Duration // how long they go on once the caller may have no more
+	Minutes int           // of leases in a day; 0: no limit
+	Rate    Rate          // how often it can ask
 }
 
 // Bound follows from limits, uses and leash.
 func (p Profile) Bound() Bound {
 	l := p.spec.Limits
-	return Bound{
-		Sessions: l.Concurrent * p.spec.Uses, Leash: p.spec.Leash, Rate: l.PerCaller,
-		PerDay: time.Duration(l.MinutesPerDay*p.spec.Uses) * time.Minute,
-	}
+	return Bound{Starts: l.Renewing() * p.spec.Uses, Leash: p.spec.Leash, Minutes: l.MinutesPerDay, Rate: l.PerCaller}
 }
 
 // String is one sentence.
 func (b Bound) String() string {
 	day := "all day"
-	if b.PerDay > 0 {
-		day = short(b.PerDay) + " a day in all"
+	if b.Minutes > 0 {
+		day = "for " + short(time.Duration(b.Minutes)*time.Minute) + " of leases a day"
 	}
-	return fmt.Sprintf("%d sessions open at a time, %s, from at most %v tokens; once it may have no more, they go on for %s",
-		b.Sessions, day, b.Rate, short(b.Leash))
+	return fmt.Sprintf("%d sessions begun in any %s, %s, from at most %v tokens; once it may have no more, they go on for %s",
+		b.Starts, short(b.Leash), day, b.Rate, short(b.Leash))
 }
 
 // short writes a duration without the zeros at its end.

@@ -121,60 +121,6 @@ func (m *Memory) Undo(_ context.Context, a Ask) error {
 	return nil
 }
 
-// Create keeps a new lease, at version 0.
-func (m *Memory) Create(_ context.Context, l Lease) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.room(time.Now()) {
-		return ErrFull
-	}
-	if _, taken := m.leases[l.Key]; taken {
-		return ErrConflict
-	}
-	m.make()
-	l.Version = 0
-	m.leases[l.Key] = l
-	return nil
-}
-
-// Swap replaces the lease with that key if its version is still l.Version, and
-// counts the version up. If not, it says ErrConflict.
-func (m *Memory) Swap(_ context.Context, l Lease) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	old, ok := m.leases[l.Key]
-	switch {
-	case !ok:
-		return ErrNotFound
-	case old.Version != l.Version:
-		return ErrConflict
-	}
-	l.Version++
-	m.leases[l.Key] = l
-	return nil
-}
-
-// Delete forgets a lease that came to nothing.
-func (m *Memory) Delete(_ context.Context, k Key) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.leases, k)
-	return nil
-}
-
-// ClaimHandle notes that a lease has shown a handle, and keeps that until then. It
-// says ErrHandle if another lease did so before. The same lease may show it again.
-func (m *Memory) ClaimHandle(_ context.Context, h, lease Key, until time.Time) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if old, shown := m.handles[h]; shown && old.lease != lease {
-		return ErrHandle
-	}
-	m.make()
-	m.handles[h] = handle{lease, until}
-	return nil
-}
-
 // Load finds a lease, ended or not, or says ErrNotFound.
 func (m *Memory) Load(_ context.Context, k Key) (Lease, error) {
 	m.mu.Lock()

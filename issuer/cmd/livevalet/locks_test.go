@@ -220,7 +220,7 @@ func response(h heard) string {
 // above can fail.
 func TestATamperedClientChangesEverythingWithoutALock(t *testing.T) {
 	google := start(t, nil, "emulate", "--listen", ":0")
-	config := write(t, "hosts: [localhost]\nauth: {apiKeysFile: "+write(t, "shop:"+hashOf("sesame"))+"}\nprofiles: {default: {lock: none}}")
+	config := write(t, "hosts: [localhost]\nauth: {apiKeysFile: "+write(t, "shop:"+hashOf("sesame"))+"}\nprofiles: {default: {lock: none, limits: {perCaller: 100/m, concurrent: 100}}}")
 	r := start(t, map[string]string{"GEMINI_API_KEY": "emulator-x"}, "serve", "--config", config, "--listen", ":0", "--base-url", google.url)
 	seen := &strings.Builder{}
 	open := func() *raw { return r.token(t, "Authorization", "Bearer sesame").dial(t, google, seen) }

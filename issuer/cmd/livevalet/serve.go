@@ -66,7 +66,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	}
 
 	tokens := newTokens(issuer.Config{
-		Guard: guard, Authenticator: who, Minter: s.client, Live: s.live, Leases: &store.Memory{},
+		Guard: guard, Authenticator: who, Minter: s.client, Live: s.live, Store: &store.Memory{},
 		Now: s.client.Now, Logger: p.log,
 	})
 	if err := tokens.use(profiles); err != nil {

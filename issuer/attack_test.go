@@ -1,0 +1,267 @@
+package issuer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/livevalet/livevalet/issuer/emulator"
+	"github.com/livevalet/livevalet/issuer/profile"
+	"github.com/livevalet/livevalet/issuer/store"
+	"github.com/livevalet/livevalet/issuer/upstream"
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// service is the emulator at the other end of pipes, which virtual time can wait
+// for.
+type service struct {
+	*emulator.Server
+	client *http.Client
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (s *service) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.conns:
+		return c, nil
+	case <-s.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (s *service) Close() error   { close(s.closed); return nil }
+func (s *service) Addr() net.Addr { return &net.UnixAddr{} }
+
+// withService runs an attack in virtual time.
+func withService(t *testing.T, attack func(t *testing.T, s *service)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &service{Server: &emulator.Server{}, conns: make(chan net.Conn), closed: make(chan struct{})}
+		s.client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			select {
+			case s.conns <- theirs:
+				return ours, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}}}
+		server := &http.Server{Handler: s.Server}
+		go server.Serve(s)
+		defer func() {
+			s.Server.Close()
+			server.Close()
+			time.Sleep(time.Second) // net/http lingers after an answer
+		}()
+		attack(t, s)
+	})
+}
+
+// Mint asks the service as the SDK does, which keeps connections that a bubble
+// would wait for.
+func (s *service) Mint(ctx context.Context, r upstream.Request) (live.Secret, error) {
+	body, err := json.Marshal(map[string]any{
+		"expireTime": r.Expire, "newSessionExpireTime": r.NewSessionExpire, "uses": r.Uses,
+		"bidiGenerateContentSetup": r.Setup, "fieldMask": r.FieldMask,
+	})
+	if err != nil {
+		return live.Secret{}, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://service/v1alpha/auth_tokens", strings.NewReader(string(body)))
+	if err != nil {
+		return live.Secret{}, err
+	}
+	req.Header.Set("X-Goog-Api-Key", "emulator-test")
+	req.Header.Set("Content-Type", "application/json")
+	res, err := s.client.Do(req)
+	if err != nil {
+		return live.Secret{}, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	var token struct{ Name string }
+	if err := json.Unmarshal(text, &token); err != nil || token.Name == "" {
+		return live.Secret{}, fmt.Errorf("%s: %w", text, err)
+	}
+	return live.NewSecret(token.Name), err
+}
+
+// hostile is a client of the service that stops at nothing.
+type hostile struct {
+	*service
+	all sync.WaitGroup
+
+	mu     sync.Mutex
+	open   int       // sockets whose setup was accepted
+	most   int       // of them at a time
+	began  int       // sessions that were started
+	last   time.Time // that anything was accepted
+	handle string    // the newest
+}
+
+// connect opens a socket, and speaks on it until the service has enough.
+func (h *hostile) connect(token, handle string) {
+	resumption := "{}"
+	if handle != "" {
+		resumption = fmt.Sprintf(`{"handle":%q}`, handle)
+	}
+	h.all.Go(func() {
+		ctx := context.Background()
+		conn, _, err := websocket.Dial(ctx, "ws://service"+livePath+"?access_token="+token, &websocket.DialOptions{HTTPClient: h.client})
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		if conn.Write(ctx, websocket.MessageText, []byte(`{"setup":{"sessionResumption":`+resumption+`}}`)) != nil {
+			return
+		}
+		if _, answer, err := conn.Read(ctx); err != nil || !strings.Contains(string(answer), "setupComplete") {
+			return
+		}
+		h.mu.Lock()
+		h.open++
+		h.most = max(h.most, h.open)
+		if handle == "" {
+			h.began++
+		}
+		h.last = time.Now()
+		h.mu.Unlock()
+		done := make(chan struct{})
+		h.all.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(30 * time.Second):
+				}
+				if conn.Write(ctx, websocket.MessageText, []byte(`{"realtimeInput":{"text":"go on"}}`)) != nil {
+					return
+				}
+			}
+		})
+		for {
+			_, message, err := conn.Read(ctx)
+			h.mu.Lock()
+			if err != nil {
+				h.open--
+				h.mu.Unlock()
+				close(done)
+				return
+			}
+			h.last = time.Now()
+			var update struct {
+				SessionResumptionUpdate struct{ NewHandle string }
+			}
+			if json.Unmarshal(message, &update) == nil && update.SessionResumptionUpdate.NewHandle != "" {
+				h.handle = update.SessionResumptionUpdate.NewHandle
+			}
+			h.mu.Unlock()
+		}
+	})
+}
+
+func (h *hostile) newest() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.handle
+}
+
+// After a revocation there is no token, and what is out is dead a leash later,
+// whatever its holder does with it.
+func TestARevokedCallerIsOutALeashLater(t *testing.T) {
+	withService(t, func(t *testing.T, s *service) {
+		var held store.Memory
+		d, _ := limited(t, plenty, func(c *Config) { c.Minter, c.Store = s, &held })
+		h := &hostile{service: s}
+		a := d.read(t, d.ask("/v1/token", "", as("ada")))
+		h.connect(a.Token, "")
+		time.Sleep(9 * time.Minute)
+		newest := d.read(t, d.ask("/v1/token/renew", renewing(a, "renew"), as("ada"))) // a moment before
+		unused := d.read(t, d.ask("/v1/token", "", as("ada")))
+		if err := held.Revoke(t.Context(), "ada"); err != nil {
+			t.Fatal(err)
+		}
+		at, leash := time.Now(), 12*time.Minute
+
+		for time.Since(at) < 3*leash {
+			for _, token := range []string{a.Token, newest.Token, unused.Token} {
+				h.connect(token, "")
+				h.connect(token, h.newest())
+			}
+			for path, body := range map[string]string{"/v1/token": "", "/v1/token/renew": renewing(unused, "refused")} {
+				if c := codeOf(t, d.ask(path, body, as("ada"))); c != revoked {
+					t.Fatalf("%s gives %s", path, c)
+				}
+			}
+			time.Sleep(10 * time.Second)
+		}
+		h.all.Wait()
+		if after := h.last.Sub(at); after > leash+time.Second || after < leash-time.Minute {
+			t.Errorf("the last that was accepted came %v after", after)
+		}
+		if res := d.ask("/v1/token", "", as("bob")); res.StatusCode != http.StatusOK {
+			t.Errorf("another gets %s", codeOf(t, res))
+		}
+		if err := held.Unrevoke(t.Context(), "ada"); err != nil {
+			t.Fatal(err)
+		}
+		if res := d.ask("/v1/token", "", as("ada")); res.StatusCode != http.StatusOK {
+			t.Errorf("afterwards it gives %s", codeOf(t, res))
+		}
+	})
+}
+
+// A caller who takes every token that there is to be had, and starts a session with
+// each, starts no more in a leash's time than a profile says.
+func TestHoardedTokensStartNoMoreSessionsThanMay(t *testing.T) {
+	withService(t, func(t *testing.T, s *service) {
+		limits := profile.Limits{PerCaller: plenty.PerCaller} // 3 at once
+		most := made(t, profile.Spec{Limits: limits}).Bound().Starts
+		d, _ := limited(t, limits, func(c *Config) { c.Minter = s })
+		h := &hostile{service: s}
+		var leases []grantAnswer
+		take := func(path, body string) {
+			res := d.ask(path, body, as("ada"))
+			if res.StatusCode != http.StatusOK {
+				return
+			}
+			a := d.read(t, res)
+			if path == "/v1/token" {
+				leases = append(leases, a)
+			}
+			h.connect(a.Token, "")
+		}
+		var began []int // before each minute
+		for minute := range 60 {
+			take("/v1/token", "")
+			for _, a := range leases {
+				take("/v1/token/renew", renewing(a, "renew"))
+				take("/v1/token/renew", renewing(a, "refused"))
+			}
+			for _, a := range leases {
+				d.ask("/v1/token/release", fmt.Sprintf(`{"leaseId":%q}`, a.LeaseID), as("ada"))
+			}
+			time.Sleep(time.Minute)
+			h.mu.Lock()
+			began = append(began, h.began)
+			h.mu.Unlock()
+			if before := minute - 12; before >= 0 && began[minute]-began[before] > most {
+				t.Fatalf("%d sessions began in the 12 minutes before minute %d", began[minute]-began[before], minute)
+			}
+		}
+		time.Sleep(time.Hour)
+		h.all.Wait()
+		if h.most > most || h.began < 3*most {
+			t.Errorf("%d sessions were open at a time, %d began", h.most, h.began)
+		}
+	})
+}

@@ -1,0 +1,205 @@
+package issuer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/livevalet/livevalet/issuer/authn"
+	"github.com/livevalet/livevalet/issuer/limit"
+	"github.com/livevalet/livevalet/issuer/profile"
+	"github.com/livevalet/livevalet/issuer/store"
+)
+
+// Limits bound what all callers together can have; a profile bounds each of them.
+type Limits struct {
+	// PerAddress is how many tokens one address gets, an IPv6 network of /64 for
+	// one. Zero is 30 a minute.
+	PerAddress limit.Rate
+
+	// PerProfile is how many tokens of one profile are given. Zero is as Global.
+	PerProfile limit.Rate
+
+	// Global is how many tokens are given. Zero is 600 a minute.
+	Global limit.Rate
+}
+
+func (l Limits) filled() (Limits, error) {
+	l.PerAddress = cmp.Or(l.PerAddress, limit.Rate{Count: 30, Per: time.Minute})
+	l.Global = cmp.Or(l.Global, limit.Rate{Count: 600, Per: time.Minute})
+	l.PerProfile = cmp.Or(l.PerProfile, l.Global)
+	for name, r := range map[string]limit.Rate{"PerAddress": l.PerAddress, "PerProfile": l.PerProfile, "Global": l.Global} {
+		if err := r.Check(); err != nil {
+			return l, fmt.Errorf("issuer: Config.Limits.%s: %w", name, err)
+		}
+	}
+	return l, nil
+}
+
+// The rates that a token is charged to, by their places in an Ask and the names
+// that header fields give them.
+const (
+	ofCaller = iota
+	ofAddress
+	ofProfile
+	ofAll
+)
+
+var rateNames = [...]string{ofCaller: "caller", ofAddress: "address", ofProfile: "profile", ofAll: "all"}
+
+// priced is the Ask with everything that its token costs. Limits are counted for
+// each profile on its own.
+func (i *issuer) priced(a store.Ask, p profile.Profile, from string) store.Ask {
+	bounds := p.Limits()
+	// Of anonymous callers nothing is known but their address.
+	who := p.Name() + "/" + cmp.Or(a.Lease.Caller, "anonymous at "+from)
+	a.Rates = []store.Rate{
+		ofCaller:  {Key: "caller/" + who, Rate: limit.Rate{Count: bounds.PerCaller.Count, Per: bounds.PerCaller.Per}},
+		ofAddress: {Key: "address/" + from, Rate: i.Limits.PerAddress},
+		ofProfile: {Key: "profile/" + p.Name(), Rate: i.Limits.PerProfile},
+		ofAll:     {Key: "all", Rate: i.Limits.Global},
+	}
+	a.Slots = store.Slots{Key: who, Max: bounds.Concurrent}
+	var before time.Time
+	if a.Was != nil {
+		before, a.Slots.Max = a.Was.Expire, bounds.Renewing()
+	}
+	if a.Handle != (store.Key{}) {
+		// With a handle inside, a token can start no session, so it is not refused for
+		// those that can: lines may be cut more often than there are slots.
+		a.Slots.Max = math.MaxInt32
+	}
+	day, ends := limit.Day(a.Now)
+	a.Budget = store.Budget{
+		Key: who + "/" + day, Ends: ends,
+		Max: time.Duration(bounds.MinutesPerDay) * time.Minute, Cost: limit.Reach(a.Now, before, a.Lease.Expire),
+	}
+	if bounds.MinutesPerDay == 0 {
+		a.Budget.Max = math.MaxInt64 // the profile sets none
+	}
+	return a
+}
+
+// decide asks the store whether a lease may have a token, and tells in the answer's
+// header what is left of its caller's limits.
+func (i *issuer) decide(w http.ResponseWriter, r *http.Request, p profile.Profile, a store.Ask) (store.Ask, error) {
+	from, err := i.from(r)
+	if err != nil {
+		return a, err
+	}
+	a = i.priced(a, p, from)
+	granted, err := i.Store.Grant(r.Context(), a)
+	if err == nil {
+		var fields rateFields
+		for _, n := range []int{ofCaller, ofAddress} { // the others are nobody's business
+			fields.add(rateNames[n], a.Rates[n].Quota(), a.Rates[n].Window(), granted.Rates[n].Remaining, granted.Rates[n].Reset)
+		}
+		fields.set(w.Header())
+		return a, nil
+	}
+	refused, ok := errors.AsType[*store.Limited](err)
+	if !ok {
+		return a, storeProblem(err)
+	}
+	var fields rateFields
+	problem := &problem{wait: refused.Wait, cause: err}
+	switch refused.Limit {
+	case store.ByRate:
+		rate := a.Rates[refused.Rate]
+		fields.add(rateNames[refused.Rate], rate.Quota(), rate.Window(), 0, refused.Wait)
+		problem.code, problem.detail = rateLimited, "too many tokens were asked for: wait as Retry-After says"
+	case store.BySlots:
+		fields.add("leases", a.Slots.Max, p.Leash(), 0, refused.Wait)
+		problem.code, problem.detail = tooManyLeases, "you have as many conversations as you may: Retry-After says when the next may begin; one that was ended counts until its token expires"
+	case store.ByBudget:
+		fields.add("minutes", p.Limits().MinutesPerDay, 24*time.Hour, 0, refused.Wait)
+		problem.code, problem.detail = budgetExhausted, "the minutes of today are used up: they begin anew at midnight UTC"
+	}
+	fields.set(w.Header())
+	return a, problem
+}
+
+// rateFields are RateLimit-Policy and RateLimit, as
+// draft-ietf-httpapi-ratelimit-headers has them since its version 8.
+type rateFields struct{ policies, limits []string }
+
+// add tells of a limit: quota in each window, of which there are remaining, and all
+// in reset; after a refusal, one more in reset.
+func (f *rateFields) add(name string, quota int, window time.Duration, remaining int, reset time.Duration) {
+	f.policies = append(f.policies, fmt.Sprintf("%q;q=%d;w=%d", name, quota, wholeSeconds(window)))
+	f.limits = append(f.limits, fmt.Sprintf("%q;r=%d;t=%d", name, remaining, wholeSeconds(reset)))
+}
+
+func (f *rateFields) set(h http.Header) {
+	h.Set("RateLimit-Policy", strings.Join(f.policies, ", "))
+	h.Set("RateLimit", strings.Join(f.limits, ", "))
+}
+
+// wholeSeconds rounds up, so that who waits as long does not come early.
+func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
+// undoTimeout bounds what is done for a request that may be over.
+const undoTimeout = 5 * time.Second
+
+// undo gives back what a token costs that nobody has got. If that fails, it counts
+// as used.
+func (i *issuer) undo(r *http.Request, a store.Ask) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), undoTimeout)
+	defer cancel()
+	if err := i.Store.Undo(ctx, a); err != nil {
+		add(r.Context(), slog.String("undo", err.Error()))
+	}
+}
+
+// from is the address that a request counts for: of IPv6 its network of /64, which
+// is what one household or machine gets to choose from.
+func (i *issuer) from(r *http.Request) (string, error) {
+	addr, err := i.Address(r)
+	if err != nil {
+		return "", err
+	}
+	addr = addr.Unmap().WithZone("")
+	if addr.Is6() {
+		network, err := addr.Prefix(64)
+		return network.String(), err
+	}
+	return addr.String(), nil
+}
+
+// Peer is the address of who is connected. It is what Config.Address is unless it
+// is set.
+func Peer(r *http.Request) (netip.Addr, error) {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("the peer's address: %w", err)
+	}
+	return peer.Addr(), nil
+}
+
+// AddressFrom is the address that a proxy tells in a header: header is an
+// authn.ProxyHeader, which knows the proxies. Requests without the header count for
+// their peer; those with one that is no single address, or from others, are
+// refused.
+func AddressFrom(header Authenticator) func(*http.Request) (netip.Addr, error) {
+	return func(r *http.Request) (netip.Addr, error) {
+		said, err := header.Authenticate(r)
+		switch {
+		case errors.Is(err, authn.ErrNoCredential):
+			return Peer(r)
+		case err != nil:
+			return netip.Addr{}, &problem{code: forbidden, detail: "only a listed proxy may say for whom it asks", cause: err}
+		}
+		addr, err := netip.ParseAddr(strings.TrimPrefix(said.ID, "proxy:"))
+		if err != nil {
+			return netip.Addr{}, &problem{code: forbidden, detail: "the proxy must name one address", cause: err}
+		}
+		return addr, nil
+	}
+}
