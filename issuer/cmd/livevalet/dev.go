@@ -92,8 +92,13 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	if r.guard, err = issuer.NewGuard(issuer.GuardConfig{Hosts: slices.Concat(issuer.Loopback(), []string{host}, c.Host), Origins: c.Origin}); err != nil {
 		return err
 	}
+	profiles, err := devProfiles()
+	if err != nil {
+		return err
+	}
 	if r.token, err = issuer.New(issuer.Config{
 		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live, FallBack: true,
+		Profiles: profiles, Limits: devLimits(),
 		Connection: max(time.Duration(c.Emulator.Connection), 0), Now: now, Logger: p.log,
 	}); err != nil {
 		return err

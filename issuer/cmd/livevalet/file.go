@@ -25,7 +25,10 @@ type file struct {
 	Demo     bool                   `yaml:"demo"`
 	Profiles map[string]profileFile `yaml:"profiles"`
 
-	Store later `yaml:"store"`
+	Store         storeName  `yaml:"store"`
+	Limits        limitsFile `yaml:"limits"`
+	AddressHeader proxyFile  `yaml:"addressHeader"`
+
 	Audit later `yaml:"audit"`
 	Admin later `yaml:"admin"`
 
@@ -93,6 +96,7 @@ func (f *file) overrides() map[string]func(string) error {
 		"HOSTS":            func(v string) error { f.Hosts = list(v); return nil },
 		"ORIGINS":          func(v string) error { f.Origins = list(v); return nil },
 		"AUTH_APIKEYSFILE": func(v string) error { f.Auth.APIKeysFile = v; return nil },
+		"STORE":            func(v string) error { f.Store = storeName(v); return nil },
 		"TLS_CERT":         func(v string) error { f.TLS.Cert = v; return nil },
 		"TLS_KEY":          func(v string) error { f.TLS.Key = v; return nil },
 		"DEMO":             func(v string) (err error) { f.Demo, err = strconv.ParseBool(v); return err },

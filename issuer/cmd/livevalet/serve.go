@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/livevalet/livevalet/issuer"
-	"github.com/livevalet/livevalet/issuer/store"
 )
 
 const defaultServe = "127.0.0.1:8080"
@@ -65,8 +64,14 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 
+	held, err := f.openStore(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
 	tokens := newTokens(issuer.Config{
-		Guard: guard, Authenticator: who, Minter: s.client, Live: s.live, Store: &store.Memory{},
+		Guard: guard, Authenticator: who, Minter: s.client, Live: s.live,
+		Store: held, Limits: f.Limits.limits(), Address: f.clientAddress(),
 		Now: s.client.Now, Logger: p.log,
 	})
 	if err := tokens.use(profiles); err != nil {

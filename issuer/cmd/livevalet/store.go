@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/livevalet/livevalet/issuer"
+	"github.com/livevalet/livevalet/issuer/limit"
+	"github.com/livevalet/livevalet/issuer/profile"
+	"github.com/livevalet/livevalet/issuer/store"
+	"github.com/livevalet/livevalet/issuer/yamlfile"
+)
+
+// keeper is a store, and what its owner does with it.
+type keeper interface {
+	issuer.Store
+	Ready(context.Context) error
+	Close() error
+}
+
+// storeName is where serve keeps what it must not forget: memory, or the URL of a
+// SQLite file. Empty is livevalet.db beside the configuration.
+type storeName string
+
+const (
+	inMemory     = "memory"
+	defaultStore = "livevalet.db"
+)
+
+// UnmarshalYAML checks the form.
+func (s *storeName) UnmarshalYAML(node ast.Node) error {
+	var text string
+	if err := yamlfile.Decode(node, &text); err != nil {
+		return err
+	}
+	*s = storeName(text)
+	if _, err := s.path(""); err != nil {
+		return yamlfile.Wrong(node, "%v", err)
+	}
+	return nil
+}
+
+// path is that of the SQLite file, empty for memory.
+func (s storeName) path(config string) (string, error) {
+	switch s {
+	case "":
+		return filepath.Join(filepath.Dir(config), defaultStore), nil
+	case inMemory:
+		return "", nil
+	}
+	u, err := url.Parse(string(s))
+	if err != nil || u.Scheme != "sqlite" || u.Host != "" || !filepath.IsAbs(u.Path) || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", fmt.Errorf("write sqlite:///path/to/state.db, or %s to forget revocations and limits at each restart", inMemory)
+	}
+	return u.Path, nil
+}
+
+// openStore opens the store of a configuration.
+func (f *file) openStore(ctx context.Context, p *program) (keeper, error) {
+	path, err := f.Store.path(f.name)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if path == "" {
+		p.log.Warn("the store is in memory: revocations and limits are forgotten when this process ends")
+		return &store.Memory{}, nil
+	}
+	return store.OpenSQLite(ctx, path)
+}
+
+// limitsFile bounds all callers together.
+type limitsFile struct {
+	PerAddress rateText `yaml:"perAddress"`
+	PerProfile rateText `yaml:"perProfile"`
+	Global     rateText `yaml:"global"`
+}
+
+func (l limitsFile) limits() issuer.Limits {
+	return issuer.Limits{PerAddress: l.PerAddress.Rate, PerProfile: l.PerProfile.Rate, Global: l.Global.Rate}
+}
+
+type rateText struct{ limit.Rate }
+
+// UnmarshalYAML reads 30/m.
+func (r *rateText) UnmarshalYAML(node ast.Node) error {
+	var text string
+	if err := yamlfile.Decode(node, &text); err != nil {
+		return err
+	}
+	if err := r.UnmarshalText([]byte(text)); err != nil {
+		return yamlfile.Wrong(node, "%v", err)
+	}
+	return nil
+}
+
+// clientAddress says for whose address a request counts: its peer's, unless a proxy
+// tells.
+func (f *file) clientAddress() func(*http.Request) (netip.Addr, error) {
+	if f.AddressHeader.checked == nil {
+		return issuer.Peer
+	}
+	return issuer.AddressFrom(f.AddressHeader.checked)
+}
+
+// devProfiles are dev's: everybody is on this machine, and tries things out.
+func devProfiles() ([]profile.Profile, error) {
+	p, err := profile.New(profile.DefaultName, profile.Spec{Limits: profile.Limits{
+		PerCaller: profile.Rate{Count: 1000, Per: time.Second}, Concurrent: 100_000,
+	}})
+	return []profile.Profile{p}, err
+}
+
+func devLimits() issuer.Limits {
+	all := limit.Rate{Count: 1000, Per: time.Second}
+	return issuer.Limits{PerAddress: all, Global: all}
+}
