@@ -3,10 +3,12 @@ package issuer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -19,13 +21,16 @@ import (
 	"github.com/livevalet/livevalet/issuer/profile"
 	"github.com/livevalet/livevalet/issuer/store"
 	"github.com/livevalet/livevalet/issuer/upstream"
+	"github.com/livevalet/livevalet/wasm/edge"
 	"github.com/livevalet/livevalet/wasm/live"
+	"github.com/livevalet/livevalet/wasm/session"
 )
 
 // service is the emulator at the other end of pipes, which virtual time can wait
 // for.
 type service struct {
 	*emulator.Server
+	issuer http.Handler // answers under /v1/token, if a test sets it
 	client *http.Client
 	conns  chan net.Conn
 	closed chan struct{}
@@ -55,7 +60,13 @@ func withService(t *testing.T, attack func(t *testing.T, s *service)) {
 				return nil, ctx.Err()
 			}
 		}}}
-		server := &http.Server{Handler: s.Server}
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s.issuer != nil && strings.HasPrefix(r.URL.Path, "/v1/token") {
+				s.issuer.ServeHTTP(w, r)
+			} else {
+				s.Server.ServeHTTP(w, r)
+			}
+		})}
 		go server.Serve(s)
 		defer func() {
 			s.Server.Close()
@@ -262,6 +273,36 @@ func TestHoardedTokensStartNoMoreSessionsThanMay(t *testing.T) {
 		h.all.Wait()
 		if h.most > most || h.began < 3*most {
 			t.Errorf("%d sessions were open at a time, %d began", h.most, h.began)
+		}
+	})
+}
+
+// The engine says so, and does not ask on and on.
+func TestAnEngineOfARevokedCallerEndsWithThatCode(t *testing.T) {
+	withService(t, func(t *testing.T, s *service) {
+		var held store.Memory
+		asked := 0
+		d, _ := limited(t, profile.Limits{}, func(c *Config) {
+			c.Minter, c.Store, c.Live = s, &held, LiveHere
+			c.Address = func(*http.Request) (netip.Addr, error) { asked++; return netip.IPv6Loopback(), nil }
+		})
+		s.issuer = d
+		conversation := session.New(session.Config{
+			Profile: "default", Setup: map[string]any{}, Editor: edge.Editor{},
+			Source: edge.Issuer{URL: "http://localhost/v1/token", Client: s.client, Header: http.Header{"Authorization": {"ada"}}}.Token,
+			Dial:   session.Dialing(edge.Dialer{Client: s.client}.Dial),
+			Emit:   func(session.Event) {},
+		})
+		done := make(chan error)
+		go func() { done <- conversation.Run(t.Context()) }()
+		time.Sleep(5 * time.Minute)
+		if err := held.Revoke(t.Context(), "ada"); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		err := <-done
+		if e, ok := errors.AsType[*session.Error](err); !ok || e.Code != "revoked" || time.Since(begin) > 12*time.Minute || asked > 3 {
+			t.Errorf("after %v and %d questions it ends with %v", time.Since(begin), asked, err)
 		}
 	})
 }

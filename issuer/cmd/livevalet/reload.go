@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"os"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/livevalet/livevalet/issuer"
 	"github.com/livevalet/livevalet/issuer/profile"
+	"github.com/livevalet/livevalet/wasm/live"
 )
 
 // lookAtFile is how often the configuration is looked at. A change is believed
@@ -31,10 +32,11 @@ type tokens struct {
 }
 
 // newTokens is an issuer without profiles. What its leases go by outlives a change
-// of them.
-func newTokens(c issuer.Config) *tokens {
-	c.HandleKey = make([]byte, 32)
-	rand.Read(c.HandleKey)
+// of them, and a restart: handles belong to the project of the API key, so what they
+// are hashed with comes from that.
+func newTokens(c issuer.Config, apiKey live.Secret) *tokens {
+	of := sha256.Sum256([]byte("resumption handles of " + apiKey.Reveal()))
+	c.HandleKey = of[:]
 	return &tokens{config: c}
 }
 

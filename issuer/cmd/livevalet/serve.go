@@ -73,7 +73,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 		Guard: guard, Authenticator: who, Minter: s.client, Live: s.live,
 		Store: held, Limits: f.Limits.limits(), Address: f.clientAddress(),
 		Now: s.client.Now, Logger: p.log,
-	})
+	}, key)
 	if err := tokens.use(profiles); err != nil {
 		return err
 	}
