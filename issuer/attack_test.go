@@ -240,26 +240,31 @@ func TestHoardedTokensStartNoMoreSessionsThanMay(t *testing.T) {
 		d, _ := limited(t, limits, func(c *Config) { c.Minter = s })
 		h := &hostile{service: s}
 		var leases []grantAnswer
-		take := func(path, body string) {
+		take := func(path, body string) bool {
 			res := d.ask(path, body, as("ada"))
 			if res.StatusCode != http.StatusOK {
-				return
+				return false
 			}
 			a := d.read(t, res)
 			if path == "/v1/token" {
 				leases = append(leases, a)
 			}
 			h.connect(a.Token, "")
+			return true
 		}
 		var began []int // before each minute
 		for minute := range 60 {
-			take("/v1/token", "")
-			for _, a := range leases {
-				take("/v1/token/renew", renewing(a, "renew"))
-				take("/v1/token/renew", renewing(a, "refused"))
+			for take("/v1/token", "") {
 			}
 			for _, a := range leases {
-				d.ask("/v1/token/release", fmt.Sprintf(`{"leaseId":%q}`, a.LeaseID), as("ada"))
+				take("/v1/token/renew", renewing(a, "renew"))
+				for take("/v1/token/renew", renewing(a, "refused")) {
+				}
+			}
+			if minute == 30 {
+				for _, a := range leases { // which frees nothing
+					d.ask("/v1/token/release", fmt.Sprintf(`{"leaseId":%q}`, a.LeaseID), as("ada"))
+				}
 			}
 			time.Sleep(time.Minute)
 			h.mu.Lock()
