@@ -38,13 +38,12 @@ const patience = 30 * time.Second
 type Server struct {
 	t       testing.TB
 	dir     string
-	args    []string
 	cmd     *exec.Cmd
 	drained chan struct{} // closed when all that cmd printed was read
 }
 
-// Start starts a server that ends with the test. Directives are those of
-// redis.conf and win over the defaults, such as "--appendonly", "no".
+// Start starts a server that ends with the test. Directives are lines of
+// redis.conf and win over the defaults, such as "appendonly no".
 func Start(t testing.TB, directives ...string) *Server {
 	t.Helper()
 	// Not t.TempDir: with the test's name in it, it is too long for a socket.
@@ -53,17 +52,22 @@ func Start(t testing.TB, directives ...string) *Server {
 		t.Fatal(err)
 	}
 	s := &Server{t: t, dir: dir}
-	s.args = append([]string{
-		"--port", "0", "--unixsocket", s.socket(), "--dir", dir,
-		"--appendonly", "yes", "--appendfsync", "always", "--save", "",
-	}, directives...)
 	t.Cleanup(func() {
 		s.Kill()
 		_ = os.RemoveAll(dir)
 	})
+	lines := append([]string{
+		"port 0", "unixsocket " + s.socket(), "dir " + dir,
+		"appendonly yes", "appendfsync always", `save ""`,
+	}, directives...)
+	if err := os.WriteFile(s.config(), []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s.Restart()
 	return s
 }
+
+func (s *Server) config() string { return filepath.Join(s.dir, "redis.conf") }
 
 func (s *Server) socket() string { return filepath.Join(s.dir, "s") }
 
@@ -92,7 +96,7 @@ func (s *Server) end(signal syscall.Signal) {
 func (s *Server) Restart() {
 	s.t.Helper()
 	// Not the test's context: that ends before the clean-up that stops it.
-	s.cmd = child.Command(context.Background(), Path(s.t), s.args...)
+	s.cmd = child.Command(context.Background(), Path(s.t), s.config())
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)

@@ -46,7 +46,7 @@ func TestServerKeepsWhatItAnswered(t *testing.T) {
 }
 
 func TestServerTakesDirectives(t *testing.T) {
-	s := redistest.Start(t, "--appendonly", "no")
+	s := redistest.Start(t, "appendonly no")
 	say(t, s, "INCR n")
 	s.Kill()
 	s.Restart()
