@@ -37,6 +37,7 @@ var rules = []rule{
 	{pkg: "issuer/profile", may: "issuer/limit wasm/live"},
 	{pkg: "issuer/limit"},
 	{pkg: "issuer/store", may: "issuer/limit wasm/live"},
+	{pkg: "issuer/store/redisstore", may: "issuer/limit issuer/store"},
 	{pkg: "issuer/store/storetest", may: "issuer/limit issuer/store"},
 	{pkg: "issuer/audit", may: "wasm/live"},
 	{pkg: "issuer/upstream", may: "wasm/live"},

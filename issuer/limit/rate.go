@@ -41,10 +41,10 @@ func (r Rate) Window() time.Duration { return r.Interval() * time.Duration(r.Quo
 // Quota is how many are allowed at once.
 func (r Rate) Quota() int { return cmp.Or(r.Burst, r.Count) }
 
-// turnedBack is by how much more than its window a rate must reach into the future
+// TurnedBack is by how much more than its window a rate must reach into the future
 // to count for nothing: the clocks of replicas differ by less, so it was written
 // before the clock was turned back.
-const turnedBack = time.Hour
+const TurnedBack = time.Hour
 
 // Take takes one. tat, the theoretical arrival time, is all there is to remember
 // about a caller: the time at which the whole burst is there again; zero, or any
@@ -53,7 +53,7 @@ const turnedBack = time.Hour
 func (r Rate) Take(tat, now time.Time) (next time.Time, left Left, ok bool) {
 	window := r.Window()
 	ahead := max(tat.Sub(now), 0)
-	if ahead > window+turnedBack {
+	if ahead > window+TurnedBack {
 		ahead = 0
 	}
 	if ahead+r.Interval() > window {

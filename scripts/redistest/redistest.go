@@ -81,6 +81,19 @@ func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 // Stop lets it save and end, as a service manager does.
 func (s *Server) Stop() { s.end(syscall.SIGTERM) }
 
+// Freeze has it answer nobody until Thaw, as a machine does that swaps or has lost
+// its network.
+func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+
+// Thaw ends what Freeze began.
+func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(signal syscall.Signal) {
+	if err := s.cmd.Process.Signal(signal); err != nil {
+		s.t.Error(err)
+	}
+}
+
 func (s *Server) end(signal syscall.Signal) {
 	if s.cmd == nil {
 		return

@@ -1,18 +1,31 @@
-// Package redisstore keeps leases, limits and revocations in one Redis, for many
-// issuers that share them.
+// Package redisstore keeps what issuers must not forget in one Redis that many
+// of them share. What each method means says store.Memory.
+//
+// A decision is one script, so it is taken whole or not at all, whoever races.
+// Rates are counted by Redis's clock, which all issuers share; what is dated, a
+// lease or a token, by the asker's. All keys but the revocations expire.
 package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/livevalet/livevalet/issuer/limit"
+	"github.com/livevalet/livevalet/issuer/store"
 )
 
 // Store is a Redis of version 7 or newer. Its methods may be called from
 // anywhere.
 type Store struct {
 	client *redis.Client
+
+	// askersClock counts the rates by Ask.Now, too, so that tests need not wait.
+	askersClock bool
 }
 
 // Open connects to the Redis at a URL: redis://user:password@host:6379/0,
@@ -36,3 +49,159 @@ func Open(ctx context.Context, address string) (*Store, error) {
 
 // Close ends all connections.
 func (s *Store) Close() error { return s.client.Close() }
+
+// prefix begins every key. What is in braces has a cluster keep all of them in
+// one place: a decision looks at limits of callers and of all together.
+const prefix = "livevalet:{all}:"
+
+const revocations = prefix + "revoked"
+
+func leaseKey(id string) string       { return prefix + "lease:" + id }
+func callerKey(caller string) string  { return prefix + "caller:" + caller }
+func slotsKey(s store.Slots) string   { return prefix + "slots:" + s.Key }
+func budgetKey(b store.Budget) string { return prefix + "budget:" + b.Key }
+
+// Grant decides about a token: see [store.Ask].
+func (s *Store) Grant(ctx context.Context, a store.Ask) (store.Standing, error) {
+	granted := a.Granted()
+	in := grantNumbers{
+		Now: a.Now.UnixMicro(), Was: none, Version: granted.Version, Released: number(granted.Released),
+		Expire: granted.Expire.UnixMicro(), Known: granted.End.Add(store.KeepLease).UnixMicro(), Handle: a.Handle != store.Key{},
+		TurnedBack: limit.TurnedBack.Microseconds(), Rates: []rateNumbers{}, Slots: a.Slots.Max,
+		Budget: a.Budget.Max.Microseconds(), Cost: cost(a.Budget), Ends: a.Budget.Ends.UnixMicro(),
+		KeepLease:  lifetime(a.Now, granted.End.Add(store.KeepLease)),
+		KeepHandle: lifetime(a.Now, granted.End.Add(store.KeepHandle)),
+		KeepSlot:   lifetime(a.Now, granted.Expire),
+		KeepBudget: lifetime(a.Now, a.Budget.Ends),
+	}
+	if a.Was != nil {
+		in.Was = a.Was.Version
+	}
+	if s.askersClock {
+		in.Clock = in.Now
+	}
+	id := idOf(granted.Key)
+	keys := []string{
+		revocations, leaseKey(id), callerKey(granted.Caller), prefix + "handle:" + idOf(a.Handle), slotsKey(a.Slots), budgetKey(a.Budget),
+	}
+	for _, r := range a.Rates {
+		keys = append(keys, prefix+"rate:"+r.Key)
+		in.Rates = append(in.Rates, rateNumbers{r.Interval().Microseconds(), r.Window().Microseconds()})
+	}
+	answer, err := s.run(ctx, grantScript, keys, in, granted.Caller, id, body(granted)).Slice()
+	if err != nil {
+		return store.Standing{}, wrap(err)
+	}
+	return standing(answer, granted)
+}
+
+// Undo takes back an Ask that was granted but led to no token: its lease is as it
+// was, unless it was changed since, and slot and budget are given back.
+func (s *Store) Undo(ctx context.Context, a store.Ask) error {
+	granted, undone := a.Granted(), store.Lease{}
+	in := undoNumbers{Granted: granted.Version, Undone: none, Cost: cost(a.Budget)}
+	if a.Was != nil {
+		undone = a.Undone()
+		in.Undone, in.Released = undone.Version, number(undone.Released)
+		in.KeepLease = lifetime(a.Now, undone.End.Add(store.KeepLease))
+	}
+	id := idOf(granted.Key)
+	keys := []string{leaseKey(id), callerKey(granted.Caller), slotsKey(a.Slots), budgetKey(a.Budget)}
+	return wrap(s.run(ctx, undoScript, keys, in, id, body(undone)).Err())
+}
+
+// Load finds a lease, ended or not, or says ErrNotFound.
+func (s *Store) Load(ctx context.Context, k store.Key) (store.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	fields, err := s.client.HMGet(ctx, leaseKey(idOf(k)), leaseFields...).Result()
+	if err != nil {
+		return store.Lease{}, wrap(err)
+	}
+	return readLease(idOf(k), fields)
+}
+
+// Release ends a lease. It says ErrNotFound if there is none.
+func (s *Store) Release(ctx context.Context, k store.Key) error {
+	there, err := s.run(ctx, releaseScript, []string{leaseKey(idOf(k))}, struct{}{}).Bool()
+	if err == nil && !there {
+		return store.ErrNotFound
+	}
+	return wrap(err)
+}
+
+// Leases are those of a caller that are kept, in the order in which they end.
+func (s *Store) Leases(ctx context.Context, caller string) ([]store.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	// Members are in the order of what they are scored by, which is their end.
+	ids, err := s.client.ZRange(ctx, callerKey(caller), 0, -1).Result()
+	if err != nil {
+		return nil, wrap(err)
+	}
+	var list []store.Lease
+	for some := range slices.Chunk(ids, 1000) {
+		var found []*redis.SliceCmd
+		_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, id := range some {
+				found = append(found, p.HMGet(ctx, leaseKey(id), leaseFields...))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, wrap(err)
+		}
+		for n, id := range some {
+			switch l, err := readLease(id, found[n].Val()); {
+			case err == nil && l.Caller == caller:
+				list = append(list, l)
+			case err != nil && !errors.Is(err, store.ErrNotFound): // it may have expired meanwhile
+				return nil, err
+			}
+		}
+	}
+	return list, nil
+}
+
+// Revoke lets a caller have no more tokens, until Unrevoke. It may be said twice.
+func (s *Store) Revoke(ctx context.Context, caller string) error {
+	if caller == "" {
+		return store.ErrAnonymous
+	}
+	return wrap(s.run(ctx, revokeScript, []string{revocations}, struct{}{}, caller).Err())
+}
+
+// Unrevoke takes a revocation back. What the caller has used of limits stays used.
+func (s *Store) Unrevoke(ctx context.Context, caller string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return wrap(s.client.SRem(ctx, revocations, caller).Err())
+}
+
+// Revoked reports whether a caller's access was revoked.
+func (s *Store) Revoked(ctx context.Context, caller string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	revoked, err := s.client.SIsMember(ctx, revocations, caller).Result()
+	return revoked, wrap(err)
+}
+
+// Ready says why the store could not decide now. It writes, as deciding does: a
+// Redis that is a replica or whose disk is full still answers reads.
+func (s *Store) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return wrap(s.client.Set(ctx, prefix+"ready", "", time.Minute).Err())
+}
+
+// wrap says what went wrong in the store's words.
+func wrap(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case redis.HasErrorPrefix(err, "OOM"):
+		return fmt.Errorf("%w: redis: %w", store.ErrFull, err)
+	default:
+		return fmt.Errorf("redis: %w", err)
+	}
+}

@@ -1,0 +1,73 @@
+#!lua
+-- Decides about a token as store.Ask has it: all of it is charged, or nothing.
+-- Times and durations are whole microseconds, which doubles hold exactly until the
+-- year 2255; those that name a lifetime of keys are milliseconds.
+local revoked, lease, callers, handle, slots, budget = unpack(KEYS, 1, 6)
+local ask, caller, id, body = cjson.decode(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+
+-- tostring and .. would write 1.7e+15.
+local function integer(n) return string.format('%.0f', n) end
+
+local function keep(key, lifetime)
+  if redis.call('PTTL', key) < lifetime then redis.call('PEXPIRE', key, integer(lifetime)) end
+end
+
+if redis.call('SISMEMBER', revoked, caller) == 1 then return {'revoked'} end
+
+local version = redis.call('HGET', lease, 'version')
+if ask.was < 0 then
+  if version then return {'conflict'} end
+else
+  if not version then return {'not found'} end
+  if tonumber(version) ~= ask.was then return {'conflict'} end
+end
+if ask.handle then
+  local shown = redis.call('GET', handle)
+  if shown and shown ~= id then return {'handle'} end
+end
+
+-- Rates are counted by the clock that all replicas share; see limit.Rate.Take.
+local clock = ask.clock
+if clock == 0 then
+  local time = redis.call('TIME')
+  clock = time[1] * 1000000 + time[2]
+end
+local tats, left = {}, {}
+for n, rate in ipairs(ask.rates) do
+  local tat = tonumber(redis.call('GET', KEYS[6 + n]) or 0)
+  local ahead = math.max(tat - clock, 0)
+  if ahead > rate.window + ask.turnedBack then ahead = 0 end
+  if ahead + rate.interval > rate.window then
+    return {'limited', 0, n - 1, ahead + rate.interval - rate.window}
+  end
+  ahead = ahead + rate.interval
+  tats[n] = clock + ahead
+  table.insert(left, math.floor((rate.window - ahead) / rate.interval))
+  table.insert(left, ahead)
+end
+
+local good = '(' .. integer(ask.now)
+local over = redis.call('ZCOUNT', slots, good, '+inf') - ask.slots
+if over >= 0 then
+  local first = redis.call('ZRANGEBYSCORE', slots, good, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
+  return {'limited', 1, 0, tonumber(first[2]) - ask.now}
+end
+
+local spent = tonumber(redis.call('GET', budget) or 0)
+if ask.cost > ask.budget - spent then return {'limited', 2, 0, ask.ends - ask.now} end
+spent = spent + ask.cost
+
+redis.call('HSET', lease, 'version', integer(ask.version), 'released', ask.released, 'body', body)
+redis.call('PEXPIRE', lease, integer(ask.keepLease))
+redis.call('ZREMRANGEBYSCORE', callers, '-inf', '(' .. integer(ask.now))
+redis.call('ZADD', callers, integer(ask.known), id)
+keep(callers, ask.keepLease)
+if ask.handle then redis.call('SET', handle, id, 'PX', integer(ask.keepHandle)) end
+for n, rate in ipairs(ask.rates) do
+  redis.call('SET', KEYS[6 + n], integer(tats[n]), 'PX', integer(math.ceil(rate.window / 1000) + 60000))
+end
+redis.call('ZREMRANGEBYSCORE', slots, '-inf', integer(ask.now))
+redis.call('ZADD', slots, integer(ask.expire), id .. ':' .. integer(ask.version))
+keep(slots, ask.keepSlot)
+redis.call('SET', budget, integer(spent), 'PX', integer(ask.keepBudget))
+return {'granted', -over - 1, ask.budget - spent, unpack(left)}
