@@ -17,8 +17,10 @@ var leaseFields = []string{"version", "released", "body"}
 
 // leaseBody is what no script looks at. Times are microseconds.
 type leaseBody struct {
-	Caller  []byte `json:"caller"` // any bytes, which a JSON string cannot hold
-	Profile []byte `json:"profile"`
+	// Bytes, of which a JSON string would not keep every one.
+	Caller    []byte `json:"caller"`
+	Profile   []byte `json:"profile"`
+	Overrides []byte `json:"overrides,omitempty"`
 
 	End        int64 `json:"end"`
 	Expire     int64 `json:"expire"`
@@ -28,7 +30,7 @@ type leaseBody struct {
 
 func body(l store.Lease) []byte {
 	text, err := json.Marshal(leaseBody{
-		Caller: []byte(l.Caller), Profile: []byte(l.Profile),
+		Caller: []byte(l.Caller), Profile: []byte(l.Profile), Overrides: []byte(l.Overrides),
 		End: l.End.UnixMicro(), Expire: l.Expire.UnixMicro(), RenewAfter: l.RenewAfter.UnixMicro(), Early: l.Early,
 	})
 	if err != nil {
@@ -50,7 +52,7 @@ func readLease(id string, fields []any) (store.Lease, error) {
 		return store.Lease{}, fmt.Errorf("redis: a lease is not as it was written: %w", err)
 	}
 	return store.Lease{
-		Key: k, Version: n, Caller: string(b.Caller), Profile: string(b.Profile),
+		Key: k, Version: n, Caller: string(b.Caller), Profile: string(b.Profile), Overrides: string(b.Overrides),
 		End: moment(b.End), Expire: moment(b.Expire), RenewAfter: moment(b.RenewAfter),
 		Early: b.Early, Released: fields[1] == "1",
 	}, nil
