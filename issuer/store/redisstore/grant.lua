@@ -27,11 +27,9 @@ if ask.handle then
 end
 
 -- Rates are counted by the clock that all replicas share; see limit.Rate.Take.
-local clock = ask.clock
-if clock == 0 then
-  local time = redis.call('TIME')
-  clock = time[1] * 1000000 + time[2]
-end
+local time = redis.call('TIME')
+local here = time[1] * 1000000 + time[2]
+local clock = ask.clock > 0 and ask.clock or here
 local tats, left = {}, {}
 for n, rate in ipairs(ask.rates) do
   local tat = tonumber(redis.call('GET', KEYS[6 + n]) or 0)
@@ -59,8 +57,8 @@ spent = spent + ask.cost
 
 redis.call('HSET', lease, 'version', integer(ask.version), 'released', ask.released, 'body', body)
 redis.call('PEXPIRE', lease, integer(ask.keepLease))
-redis.call('ZREMRANGEBYSCORE', callers, '-inf', '(' .. integer(ask.now))
-redis.call('ZADD', callers, integer(ask.known), id)
+redis.call('ZREMRANGEBYSCORE', callers, '-inf', integer(here)) -- with the leases
+redis.call('ZADD', callers, integer(here + ask.keepLease * 1000), id)
 keep(callers, ask.keepLease)
 if ask.handle then redis.call('SET', handle, id, 'PX', integer(ask.keepHandle)) end
 for n, rate in ipairs(ask.rates) do

@@ -7,6 +7,8 @@
 package redisstore
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +68,7 @@ func (s *Store) Grant(ctx context.Context, a store.Ask) (store.Standing, error) 
 	granted := a.Granted()
 	in := grantNumbers{
 		Now: a.Now.UnixMicro(), Was: none, Version: granted.Version, Released: number(granted.Released),
-		Expire: granted.Expire.UnixMicro(), Known: granted.End.Add(store.KeepLease).UnixMicro(), Handle: a.Handle != store.Key{},
+		Expire: granted.Expire.UnixMicro(), Handle: a.Handle != store.Key{},
 		TurnedBack: limit.TurnedBack.Microseconds(), Rates: []rateNumbers{}, Slots: a.Slots.Max,
 		Budget: budget(a.Budget), Cost: cost(a.Budget), Ends: a.Budget.Ends.UnixMicro(),
 		KeepLease:  lifetime(a.Now, granted.End.Add(store.KeepLease)),
@@ -134,7 +136,6 @@ func (s *Store) Release(ctx context.Context, k store.Key) error {
 func (s *Store) Leases(ctx context.Context, caller string) ([]store.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	// Members are in the order of what they are scored by, which is their end.
 	ids, err := s.client.ZRange(ctx, callerKey(caller), 0, -1).Result()
 	if err != nil {
 		return nil, wrap(err)
@@ -160,6 +161,9 @@ func (s *Store) Leases(ctx context.Context, caller string) ([]store.Lease, error
 			}
 		}
 	}
+	slices.SortFunc(list, func(a, b store.Lease) int {
+		return cmp.Or(a.End.Compare(b.End), bytes.Compare(a.Key[:], b.Key[:]))
+	})
 	return list, nil
 }
 

@@ -56,7 +56,6 @@ type grantNumbers struct {
 	Version  int64 `json:"version"`
 	Released int   `json:"released"`
 	Expire   int64 `json:"expire"`
-	Known    int64 `json:"known"` // until when the lease is
 	Handle   bool  `json:"handle"`
 
 	Rates  []rateNumbers `json:"rates"` // not nil, which Lua reads as an object of its own
