@@ -14,6 +14,9 @@ type serveCommand struct {
 	Config    string `required:"" placeholder:"FILE" help:"The configuration, a YAML file."`
 	Listen    string `placeholder:"HOST:PORT" help:"Where to listen, instead of what the file says."`
 	Anonymous bool   `name:"anonymous-anyone-can-spend-your-quota" help:"Give tokens to everyone who asks."`
+
+	VolatileStore bool `help:"Accept a Redis that may forget who was revoked and what was spent."`
+
 	upstreamFlags
 }
 
@@ -64,7 +67,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 
-	held, err := f.openStore(ctx, p)
+	held, err := f.openStore(ctx, p, c.VolatileStore)
 	if err != nil {
 		return err
 	}

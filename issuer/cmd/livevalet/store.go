@@ -15,6 +15,7 @@ import (
 	"github.com/livevalet/livevalet/issuer/limit"
 	"github.com/livevalet/livevalet/issuer/profile"
 	"github.com/livevalet/livevalet/issuer/store"
+	"github.com/livevalet/livevalet/issuer/store/redisstore"
 	"github.com/livevalet/livevalet/issuer/yamlfile"
 )
 
@@ -26,7 +27,7 @@ type keeper interface {
 }
 
 // storeName is where serve keeps what it must not forget: memory, or the URL of a
-// SQLite file. Empty is livevalet.db beside the configuration.
+// SQLite file or a Redis. Empty is livevalet.db beside the configuration.
 type storeName string
 
 const (
@@ -41,7 +42,13 @@ func (s *storeName) UnmarshalYAML(node ast.Node) error {
 		return err
 	}
 	*s = storeName(text)
-	if _, err := s.path(""); err != nil {
+	var err error
+	if s.isRedis() {
+		err = redisstore.CheckURL(text)
+	} else {
+		_, err = s.path("")
+	}
+	if err != nil {
 		return yamlfile.Wrong(node, "%v", err)
 	}
 	return nil
@@ -57,13 +64,17 @@ func (s storeName) path(config string) (string, error) {
 	}
 	u, err := url.Parse(string(s))
 	if err != nil || u.Scheme != "sqlite" || u.Host != "" || !filepath.IsAbs(u.Path) || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return "", fmt.Errorf("write sqlite:///path/to/state.db, or %s to forget revocations and limits at each restart", inMemory)
+		return "", fmt.Errorf("write sqlite:///path/to/state.db, redis://host for one that issuers share, or %s to forget revocations and limits at each restart", inMemory)
 	}
 	return u.Path, nil
 }
 
-// openStore opens the store of a configuration.
-func (f *file) openStore(ctx context.Context, p *program) (keeper, error) {
+// openStore opens the store of a configuration. Volatile accepts a Redis that may
+// forget.
+func (f *file) openStore(ctx context.Context, p *program, volatile bool) (keeper, error) {
+	if f.Store.isRedis() {
+		return openRedis(ctx, p, string(f.Store), volatile)
+	}
 	path, err := f.Store.path(f.name)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)

@@ -27,6 +27,13 @@ const oldest = 7
 var errURL = errors.New("the URL cannot be read: write redis://user:password@host:6379/0, rediss:// for TLS, " +
 	"or unix:///path/of/socket?db=0, and percent-encode what is special in the password")
 
+// CheckURL says what is wrong with the form of a URL for [Open], and nothing of
+// what is in it.
+func CheckURL(address string) error {
+	_, err := options(address)
+	return err
+}
+
 // options reads where Redis is.
 func options(address string) (*redis.Options, error) {
 	u, err := url.Parse(address)
