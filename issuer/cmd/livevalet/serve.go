@@ -40,11 +40,11 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	f.Auth.warm(ctx, p.log)
 	var secure *tls.Config
 	if f.TLS.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(f.TLS.Cert, f.TLS.Key)
+		pair, err := readCertificate(f.TLS.Cert, f.TLS.Key, p.log)
 		if err != nil {
-			return fmt.Errorf("tls: %w", err)
+			return err
 		}
-		secure = &tls.Config{Certificates: []tls.Certificate{pair}}
+		secure = pair.config()
 	}
 	// A terminator of TLS may stand in front, so proxied requests are expected.
 	guard, err := issuer.NewGuard(issuer.GuardConfig{Hosts: f.Hosts, Origins: f.Origins, Proxied: true})
