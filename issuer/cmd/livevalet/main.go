@@ -63,6 +63,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		Emulate emulateCommand `cmd:"" help:"The emulator of Google's service alone, for any SDK in any language."`
 		Probe   probeCommand   `cmd:"" help:"Ask a service which of the known facts about Google's hold there."`
 		Version versionCommand `cmd:"" help:"Print the version."`
+
+		LogLevel  slog.Level `placeholder:"LEVEL" default:"info" help:"What the log on standard error begins with: debug, info, warn or error (info)."`
+		LogFormat string     `enum:"json,text" default:"json" help:"How it is written: json or text (json)."`
 	}
 	parser, err := kong.New(&cli,
 		kong.Name("livevalet"),
@@ -83,7 +86,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if command == nil {
 		return err
 	}
-	return command.Run(ctx, &program{settings.get, flags, stdout, slog.New(slog.NewJSONHandler(stderr, nil))})
+	log := slog.Handler(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cli.LogLevel}))
+	if cli.LogFormat == "text" {
+		log = slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cli.LogLevel})
+	}
+	return command.Run(ctx, &program{settings.get, flags, stdout, slog.New(log)})
 }
 
 // exit is how kong ends a program that was asked for help.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"time"
 
 	"github.com/livevalet/livevalet/issuer"
 )
@@ -16,6 +17,7 @@ type serveCommand struct {
 	Anonymous bool   `name:"anonymous-anyone-can-spend-your-quota" help:"Give tokens to everyone who asks."`
 
 	VolatileStore bool `help:"Accept a Redis that may forget who was revoked and what was spent."`
+	StopNotice time.Duration `placeholder:"DURATION" help:"How long requests are still taken when the program was told to stop, and /readyz says that it stops (0s). Make it longer than what your load balancer takes to notice."`
 
 	upstreamFlags
 }
@@ -95,6 +97,6 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	}
 	return p.serve(ctx, server{
 		listener: listener, handler: r.handler(), tls: secure,
-		stop: func() { r.stopping.Store(true) },
+		stop: func() { r.stopping.Store(true) }, notice: c.StopNotice,
 	})
 }

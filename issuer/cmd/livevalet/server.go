@@ -29,10 +29,14 @@ type server struct {
 	handler  http.Handler
 	tls      *tls.Config // nil: plain text
 	stop     func()      // called when the stop begins; ends what Shutdown does not know of
+
+	// notice is how long requests are still taken after that, so that whoever
+	// sends them can learn from /readyz to send them elsewhere.
+	notice time.Duration
 }
 
-// serve prints the ready line and serves until ctx ends, then stops within the
-// bound: requests may end, sockets are closed.
+// serve prints the ready line and serves until ctx ends, then stops, after the
+// notice within the bound: requests may end, sockets are closed.
 func (p *program) serve(ctx context.Context, s server) error {
 	h := &http.Server{
 		Handler:           s.handler,
@@ -64,13 +68,14 @@ func (p *program) serve(ctx context.Context, s server) error {
 	case <-ctx.Done():
 	}
 	p.log.Info("stops")
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		s.stop()
 	}()
+	time.Sleep(s.notice)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
 	if err := h.Shutdown(bounded); err != nil {
 		h.Close()
 		p.log.Warn("cut the requests that did not end in time")
