@@ -12,6 +12,7 @@
 //   - Nothing is minted that the store has not granted, with all that it costs. A
 //     mint that failed gives it back, except for the rates; what is not known to have
 //     failed counts as used.
+//   - No token is given out before that is on record, where records are required.
 package issuer
 
 import (
@@ -101,6 +102,9 @@ type Config struct {
 	// token service has. Nil is this machine's.
 	Now func() time.Time
 
+	// Record keeps what is decided.
+	Record Record
+
 	// Logger gets one event per request. Nil discards them.
 	Logger *slog.Logger
 }
@@ -182,7 +186,7 @@ func New(c Config) (http.Handler, error) {
 		}
 		i.profiles[p.Name()] = p
 	}
-	return Observe(c.Logger, c.Guard.Wrap(i.routes())), nil
+	return Observe(c.Logger, i.recorded(c.Guard.Wrap(i.routes()))), nil
 }
 
 // routes is everything there is.

@@ -11,6 +11,9 @@ import (
 	"runtime/debug"
 	"slices"
 	"time"
+
+	"github.com/livevalet/livevalet/issuer/audit"
+	"github.com/livevalet/livevalet/issuer/store"
 )
 
 // event is the log line of one request: filled on the way, written at the end.
@@ -21,6 +24,9 @@ type event struct {
 	code   code
 	err    error // for operators; never sent
 	attrs  []slog.Attr
+
+	lease   audit.Hash       // that it is about, if it names one
+	refused func(code) error // puts a refusal on record; nil: nobody wants it
 }
 
 type eventKey struct{}
@@ -33,6 +39,23 @@ func add(ctx context.Context, attrs ...slog.Attr) {
 			e.attrs = append(slices.DeleteFunc(e.attrs, func(b slog.Attr) bool { return b.Key == a.Key }), a)
 		}
 	}
+}
+
+// about notes which lease the request is about, whether there is one or not.
+func about(ctx context.Context, lease store.Key) {
+	if e, ok := ctx.Value(eventKey{}).(*event); ok {
+		e.lease = audit.Hash(lease)
+	}
+}
+
+// said is what was added under a name, "" for nothing.
+func (e *event) said(name string) string {
+	for _, a := range e.attrs {
+		if a.Key == name {
+			return a.Value.String()
+		}
+	}
+	return ""
 }
 
 // Observe logs one event for each request, names the request in the header
@@ -95,6 +118,11 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	e, ok := r.Context().Value(eventKey{}).(*event)
 	if !ok {
 		e = &event{}
+	}
+	if e.refused != nil {
+		if lost, ok := errors.AsType[*problem](e.refused(p.code)); ok {
+			p = lost
+		}
 	}
 	e.code, e.err = p.code, p.cause
 	p.write(w, e.id)

@@ -34,6 +34,7 @@ const (
 	upstreamUnavailable  code = "upstream_unavailable"
 	storeUnavailable     code = "store_unavailable"
 	authnUnavailable     code = "authenticator_unavailable"
+	auditUnavailable     code = "audit_unavailable"
 	internalError        code = "internal"
 )
 
@@ -59,6 +60,7 @@ var statusOf = map[code]int{
 	upstreamUnavailable:  http.StatusServiceUnavailable,
 	storeUnavailable:     http.StatusServiceUnavailable,
 	authnUnavailable:     http.StatusServiceUnavailable,
+	auditUnavailable:     http.StatusServiceUnavailable,
 	internalError:        http.StatusInternalServerError,
 }
 

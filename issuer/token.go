@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/livevalet/livevalet/issuer/audit"
 	"github.com/livevalet/livevalet/issuer/authn"
 	"github.com/livevalet/livevalet/issuer/profile"
 	"github.com/livevalet/livevalet/issuer/store"
@@ -62,15 +63,27 @@ func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// give decides about a token, makes it and sends it. The store decides before the
+// give decides about a token, makes it, puts it on record and sends it. No token
+// leaves by another way. The store decides before the
 // token is made: of many requests at once no more get one than may, and one that is
 // refused costs nothing at the service.
 func (i *issuer) give(w http.ResponseWriter, r *http.Request, p profile.Profile, id, handle live.Secret, terms profile.Terms, a store.Ask) error {
+	made := audit.Granted
+	if a.Was != nil {
+		made = audit.Renewed
+	}
+	if err := i.Record.ready(); err != nil {
+		return err
+	}
 	a, err := i.decide(w, r, p, a)
 	if err != nil {
 		return err
 	}
+	about(r.Context(), a.Lease.Key)
 	token, p, err := i.mint(r, p, terms, handle)
+	if err == nil {
+		err = i.Record.put(r, audit.Entry{Decision: made, Token: audit.HashOf(token), Expires: terms.Expire})
+	}
 	if err != nil {
 		i.undo(r, a)
 		return err
@@ -159,6 +172,9 @@ func (i *issuer) release(w http.ResponseWriter, r *http.Request) error {
 	if err := i.Store.Release(r.Context(), lease.Key); err != nil {
 		return storeProblem(err)
 	}
+	if err := i.Record.put(r, audit.Entry{Decision: audit.Released}); err != nil {
+		return err
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -191,7 +207,9 @@ func (i *issuer) lease(ctx context.Context, caller authn.Caller, id live.Secret)
 	if id.IsZero() {
 		return store.Lease{}, &problem{code: invalidRequest, detail: "leaseId is missing"}
 	}
-	lease, err := i.Store.Load(ctx, store.KeyOf(id))
+	key := store.KeyOf(id)
+	about(ctx, key)
+	lease, err := i.Store.Load(ctx, key)
 	if err == nil && lease.Caller != caller.ID {
 		err = store.ErrNotFound
 	}

@@ -44,6 +44,7 @@ type Entry struct {
 	Profile   string    `json:"profile,omitempty"`
 	Lease     Hash      `json:"lease,omitzero"`
 	Token     Hash      `json:"token,omitzero"`
+	Expires   time.Time `json:"expires,omitzero"` // the token does
 	Lost      int       `json:"lost,omitempty"`
 }
 

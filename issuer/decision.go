@@ -1,0 +1,91 @@
+package issuer
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/livevalet/livevalet/issuer/audit"
+)
+
+// Auditor keeps evidence. An error means that the next line, or this one, cannot
+// be written.
+type Auditor interface {
+	Ready() error
+	Write(audit.Entry) error
+}
+
+// Record says what becomes of decisions. Its zero value forgets them.
+type Record struct {
+	// Audit gets a line for each decision before anybody hears of it. Nil keeps
+	// none.
+	Audit Auditor
+
+	// Required refuses what cannot be put on record: no token is given out.
+	// Without it the log tells of the failure.
+	Required bool
+
+	// Counted is called once for each decision, at any time and from anywhere, for
+	// metrics. It must not wait. Nil is nobody.
+	Counted func(audit.Entry)
+}
+
+// ready is asked before a token is minted: none should be made in vain.
+func (c Record) ready() error {
+	if c.Audit == nil || !c.Required {
+		return nil
+	}
+	if err := c.Audit.Ready(); err != nil {
+		return auditProblem(err)
+	}
+	return nil
+}
+
+// put records what was decided about a request. What the request's event knows
+// need not be said.
+func (c Record) put(r *http.Request, entry audit.Entry) (err error) {
+	e, ok := r.Context().Value(eventKey{}).(*event)
+	if !ok {
+		e = &event{}
+	}
+	entry.Time, entry.RequestID = time.Now(), e.id
+	entry.Address, entry.Caller, entry.Profile, entry.Lease = e.said("address"), e.said("caller"), e.said("profile"), e.lease
+	if c.Audit != nil {
+		err = c.Audit.Write(entry)
+	}
+	switch {
+	case err == nil:
+	case !c.Required:
+		add(r.Context(), slog.String("audit", err.Error()))
+		err = nil
+	default:
+		err = auditProblem(err)
+		if entry.Decision != audit.Refused {
+			return err // which will be refused, and counted then
+		}
+		entry.Code = string(auditUnavailable)
+	}
+	if c.Counted != nil {
+		c.Counted(entry)
+	}
+	return err
+}
+
+func auditProblem(err error) *problem {
+	return &problem{code: auditUnavailable, detail: "this server cannot keep its records: try again later", cause: err}
+}
+
+// recorded puts all on record that is refused inside next, also by the guard.
+func (i *issuer) recorded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if addr, err := i.Address(r); err == nil {
+			add(r.Context(), slog.String("address", addr.String()))
+		}
+		if e, ok := r.Context().Value(eventKey{}).(*event); ok {
+			e.refused = func(code code) error {
+				return i.Record.put(r, audit.Entry{Decision: audit.Refused, Code: string(code)})
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
