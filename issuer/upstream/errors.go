@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -28,6 +29,7 @@ type Error struct {
 	Status     string        // canonical code such as "INVALID_ARGUMENT"; may be empty
 	Reason     string        // our own words, for what is not an answer
 	RetryAfter time.Duration // the service's advice; 0 when it gave none
+	Key        bool          // it is the API key that is refused, whatever is asked
 }
 
 func (e *Error) Error() string {
@@ -50,6 +52,13 @@ func kindOf(status int) error {
 		return ErrUnavailable
 	}
 	return ErrRefused
+}
+
+// refusesKey reports whether an answer is about the key: it is none (documented as
+// the reason API_KEY_INVALID with a 400), or it may not do this or not from here.
+func refusesKey(status int, details []map[string]any) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden ||
+		slices.ContainsFunc(details, func(d map[string]any) bool { return d["reason"] == "API_KEY_INVALID" })
 }
 
 // canonical passes a gRPC code name through and nothing else: an error's status

@@ -46,6 +46,8 @@ const (
 	defaultAttempt    = 4 * time.Second
 	defaultConcurrent = 128
 	defaultWaiting    = 512
+
+	keyDoubt = 30 * time.Second // after a refused key
 )
 
 // Config says where tokens come from.
@@ -100,8 +102,9 @@ type Client struct {
 
 // keyed is what holds the key or goes by it.
 type keyed struct {
-	tokens *genai.Tokens
-	http   *http.Client
+	tokens  *genai.Tokens
+	http    *http.Client
+	refused atomic.Int64 // when the service last refused the key, in nanoseconds since 1970; 0: it does not
 }
 
 // New checks the configuration, the rule for keys above all. It sends nothing.
@@ -147,7 +150,7 @@ func (c *Client) SetKey(key live.Secret) error {
 		return err
 	}
 	exhaustNotices()
-	c.keyed.Store(&keyed{tokens, client})
+	c.keyed.Store(&keyed{tokens: tokens, http: client})
 	return nil
 }
 
@@ -228,7 +231,11 @@ func (c *Client) persist(ctx context.Context, r Request) (live.Secret, error) {
 	for n := 1; ; n++ {
 		token, e := c.attempt(ctx, k, r)
 		if e == nil {
+			k.refused.Store(0)
 			return token, nil
+		}
+		if e.Key {
+			k.refused.Store(time.Now().UnixNano())
 		}
 		if e.HTTP == http.StatusBadRequest && c.clock.ahead() != dated {
 			e.Kind = ErrMisdated
@@ -277,7 +284,10 @@ func (c *Client) request(r Request) *genai.CreateAuthTokenConfig {
 // explain makes an Error of the SDK's, without its text.
 func (n *note) explain(ctx context.Context, err error) *Error {
 	if api, ok := errors.AsType[genai.APIError](err); ok {
-		return &Error{Kind: kindOf(n.status), HTTP: n.status, Status: canonical(api.Status), RetryAfter: n.retryAfter}
+		return &Error{
+			Kind: kindOf(n.status), HTTP: n.status, Status: canonical(api.Status), RetryAfter: n.retryAfter,
+			Key: refusesKey(n.status, api.Details),
+		}
 	}
 	e := &Error{Kind: ErrUnavailable, HTTP: n.status, Reason: "no connection"}
 	switch {
@@ -294,6 +304,16 @@ func (n *note) explain(ctx context.Context, err error) *Error {
 // Now is the service's time, as far as its last answer tells. Requests must be
 // dated by it.
 func (c *Client) Now() time.Time { return c.clock.now() }
+
+// Ready is an error for half a minute after the service refused the key, unless
+// it takes it again or there is a new one. After that the next mint finds out:
+// without any, nobody would.
+func (c *Client) Ready() error {
+	if at := c.keyed.Load().refused.Load(); at != 0 && time.Since(time.Unix(0, at)) < keyDoubt {
+		return errors.New("the token service refuses the API key")
+	}
+	return nil
+}
 
 // ReadClock asks the service for its time, so that the first token is dated well
 // and operators hear at once of a clock that is wrong. It sends no key: the

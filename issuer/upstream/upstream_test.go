@@ -230,7 +230,7 @@ func TestTheTransportHoldsBackARealKeyByItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		u.keyed.Store(&keyed{tokens, c})
+		u.keyed.Store(&keyed{tokens: tokens, http: c})
 		if _, err := u.Mint(t.Context(), request()); !errors.Is(err, ErrRefused) || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v", name, err)
 		}
