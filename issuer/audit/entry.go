@@ -20,8 +20,8 @@ import (
 // Decision is what was decided.
 type Decision string
 
-// The decisions there are. Resumed is none: it says that lines are missing
-// before it, because they could not be written.
+// The decisions there are. The last two are none: they say that a process begins
+// to write, and that lines are missing because they could not be written.
 const (
 	Granted   Decision = "granted"   // a new lease and its first token
 	Renewed   Decision = "renewed"   // the next token of a lease
@@ -29,7 +29,8 @@ const (
 	Released  Decision = "released"  // a lease was ended by its holder
 	Revoked   Decision = "revoked"   // User gets nothing from now on
 	Unrevoked Decision = "unrevoked" // User may ask again
-	Resumed   Decision = "resumed"   // Lost says how many lines are missing
+	Started   Decision = "started"
+	Resumed   Decision = "resumed" // Lost says how many lines are missing
 )
 
 // Entry is one line. Empty fields are left out of it.

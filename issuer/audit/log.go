@@ -27,9 +27,10 @@ type Log struct {
 // next line opens it anew.
 func Open(name string) (*Log, error) {
 	l := &Log{name: name}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l, l.reopen()
+	if err := l.reopen(); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // New writes to a stream, such as standard output.
