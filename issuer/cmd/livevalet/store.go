@@ -22,6 +22,7 @@ import (
 // keeper is a store, and what its owner does with it.
 type keeper interface {
 	issuer.Store
+	issuer.Access
 	Ready(context.Context) error
 	Close() error
 }
