@@ -29,21 +29,18 @@ type file struct {
 	Limits        limitsFile `yaml:"limits"`
 	AddressHeader proxyFile  `yaml:"addressHeader"`
 
-	Audit later `yaml:"audit"`
-	Admin later `yaml:"admin"`
+	Audit struct {
+		File     string `yaml:"file"` // "-": standard output
+		Required bool   `yaml:"required"`
+	} `yaml:"audit"`
+	Admin struct {
+		Listen    string `yaml:"listen"`
+		TokenFile string `yaml:"tokenFile"`
+	} `yaml:"admin"`
 
 	name string
 	root ast.Node    // nil: an empty file
 	seen os.FileInfo // before it was read
-}
-
-// later is a key of the documented configuration that does nothing yet. To pass
-// over it in silence would be to promise a protection that is not there.
-type later struct{}
-
-// UnmarshalYAML refuses.
-func (*later) UnmarshalYAML(node ast.Node) error {
-	return yamlfile.Wrong(node, "%s is not supported by this version: leave it out", strings.TrimPrefix(node.GetPath(), "$."))
 }
 
 // readFile reads a configuration. Errors are [mistakes], quote no value, since a
@@ -100,6 +97,10 @@ func (f *file) overrides() map[string]func(string) error {
 		"TLS_CERT":         func(v string) error { f.TLS.Cert = v; return nil },
 		"TLS_KEY":          func(v string) error { f.TLS.Key = v; return nil },
 		"DEMO":             func(v string) (err error) { f.Demo, err = strconv.ParseBool(v); return err },
+		"AUDIT_FILE":       func(v string) error { f.Audit.File = v; return nil },
+		"AUDIT_REQUIRED":   func(v string) (err error) { f.Audit.Required, err = strconv.ParseBool(v); return err },
+		"ADMIN_LISTEN":     func(v string) error { f.Admin.Listen = v; return nil },
+		"ADMIN_TOKENFILE":  func(v string) error { f.Admin.TokenFile = v; return nil },
 	}
 }
 

@@ -60,6 +60,7 @@ func (c *serveCommand) load(getenv func(string) string) (*file, []profile.Profil
 	_, err = f.Auth.authenticator(c.Anonymous, slog.New(slog.DiscardHandler))
 	note(err, "auth")
 	f.checkGuard(note)
+	f.checkOperations(note)
 	if (f.TLS.Cert == "") != (f.TLS.Key == "") {
 		note(errors.New("tls: name both files, cert and key"), "tls")
 	}

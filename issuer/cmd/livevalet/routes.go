@@ -19,8 +19,10 @@ type routes struct {
 	token    http.Handler // guards and logs itself
 	site     http.Handler
 	emulator http.Handler
-	upstream string      // what /version says
-	stopping atomic.Bool // what /readyz says
+	upstream string // what /version says
+
+	readiness *readiness // what /readyz says; nil: nothing is needed
+	stopping  atomic.Bool
 }
 
 func (s *routes) handler() http.Handler {
@@ -66,15 +68,6 @@ func isSocket(path string) bool {
 
 type status struct {
 	Status string `json:"status"`
-}
-
-func (s *routes) ready(w http.ResponseWriter, _ *http.Request) {
-	if s.stopping.Load() {
-		w.Header().Set("Retry-After", "5")
-		writeJSON(w, http.StatusServiceUnavailable, status{"stopping"})
-		return
-	}
-	writeJSON(w, http.StatusOK, status{"ready"})
 }
 
 func (s *routes) version(w http.ResponseWriter, _ *http.Request) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"time"
 
 	"github.com/livevalet/livevalet/issuer"
@@ -16,8 +15,8 @@ type serveCommand struct {
 	Listen    string `placeholder:"HOST:PORT" help:"Where to listen, instead of what the file says."`
 	Anonymous bool   `name:"anonymous-anyone-can-spend-your-quota" help:"Give tokens to everyone who asks."`
 
-	VolatileStore bool `help:"Accept a Redis that may forget who was revoked and what was spent."`
-	StopNotice time.Duration `placeholder:"DURATION" help:"How long requests are still taken when the program was told to stop, and /readyz says that it stops (0s). Make it longer than what your load balancer takes to notice."`
+	VolatileStore bool          `help:"Accept a Redis that may forget who was revoked and what was spent."`
+	StopNotice    time.Duration `placeholder:"DURATION" help:"How long requests are still taken when the program was told to stop, and /readyz says that it stops (0s). Make it longer than what your load balancer takes to notice."`
 
 	upstreamFlags
 }
@@ -64,7 +63,11 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	defer s.client.Close()
 	announce(p.log, key, from, s.name)
 	defer s.tend(ctx, p, key, from)()
-
+	ops, err := openOperations(p, f, s.client.Now)
+	if err != nil {
+		return err
+	}
+	defer ops.close()
 	if err := s.tryAtStart(ctx, p.log, profiles); err != nil {
 		return err
 	}
@@ -74,15 +77,17 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer held.Close()
+	held = ops.metrics.watched(held)
 	tokens := newTokens(issuer.Config{
-		Guard: guard, Authenticator: who, Minter: s.client, Live: s.live,
+		Guard: guard, Authenticator: who, Minter: ops.metrics.timed(s.client), Live: s.live,
 		Store: held, Limits: f.Limits.limits(), Address: f.clientAddress(),
-		Now: s.client.Now, Logger: p.log,
+		Now: s.client.Now, Record: ops.record, Logger: p.log,
 	}, key)
 	if err := tokens.use(profiles); err != nil {
 		return err
 	}
 	r := &routes{log: p.log, guard: guard, upstream: s.name, token: tokens}
+	r.readiness = ops.readiness(p.log, need{"store", held.Ready}, need{"upstream key", func(context.Context) error { return s.client.Ready() }})
 	if r.site, err = newSite(f.Demo, s.live); err != nil {
 		return err
 	}
@@ -92,6 +97,11 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer listener.Close()
 	defer c.follow(ctx, p, s, f, tokens)()
+	stopAdmin, err := ops.serveAdmin(p, held)
+	if err != nil {
+		return err
+	}
+	defer stopAdmin()
 	if secure == nil && !isLoopback(addr) {
 		p.log.Warn("tokens cross the network in clear unless something in front of this server speaks TLS")
 	}

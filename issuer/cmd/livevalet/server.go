@@ -35,12 +35,10 @@ type server struct {
 	notice time.Duration
 }
 
-// serve prints the ready line and serves until ctx ends, then stops, after the
-// notice within the bound: requests may end, sockets are closed.
-func (p *program) serve(ctx context.Context, s server) error {
-	h := &http.Server{
-		Handler:           s.handler,
-		TLSConfig:         s.tls,
+// httpServer bounds what a client may take of us.
+func (p *program) httpServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -48,6 +46,13 @@ func (p *program) serve(ctx context.Context, s server) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 	}
+}
+
+// serve prints the ready line and serves until ctx ends, then stops, after the
+// notice within the bound: requests may end, sockets are closed.
+func (p *program) serve(ctx context.Context, s server) error {
+	h := p.httpServer(s.handler)
+	h.TLSConfig = s.tls
 	failed := make(chan error, 1)
 	go func() {
 		if s.tls != nil {
