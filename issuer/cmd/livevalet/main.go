@@ -62,6 +62,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		Check   checkCommand   `cmd:"" help:"Find all mistakes in serve's file, and tell what its tokens leave open. Ends with status 1 if there is a mistake, with 2 if the command line has one."`
 		Emulate emulateCommand `cmd:"" help:"The emulator of Google's service alone, for any SDK in any language."`
 		Probe   probeCommand   `cmd:"" help:"Ask a service which of the known facts about Google's hold there."`
+		Mint    mintCommand    `cmd:"" help:"Make one token with your key and print it, to try a profile by hand."`
+		Revoke  revokeCommand  `cmd:"" help:"Take away a user's access at a running server, or give it back."`
+		Leases  leasesCommand  `cmd:"" help:"List what a user holds at a running server."`
 		Version versionCommand `cmd:"" help:"Print the version."`
 
 		LogLevel  slog.Level `placeholder:"LEVEL" default:"info" help:"What the log on standard error begins with: debug, info, warn or error (info)."`
@@ -70,6 +73,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	parser, err := kong.New(&cli,
 		kong.Name("livevalet"),
 		kong.Description("Hands web pages short-lived keys for the Gemini Live API.\n\n"+
+			"To begin: livevalet dev, and open the address it prints. It needs no API key. "+
+			"Each command tells more, with examples: livevalet serve --help.\n\n"+
 			"Every flag --some-name can be set as LIVEVALET_SOME_NAME instead. The API key comes from GEMINI_API_KEY or GOOGLE_API_KEY, "+
 			"or from a file that GEMINI_API_KEY_FILE or GOOGLE_API_KEY_FILE names; never from a flag."),
 		kong.Writers(stdout, stderr),

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// command runs a program that ends by itself, and gives what it writes.
+func command(t *testing.T, env map[string]string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, log output
+	err = run(t.Context(), args, environ(env), &out, &log)
+	return out.String(), log.String(), err
+}
+
+func TestMintPrintsATokenOfAProfile(t *testing.T) {
+	google := start(t, nil, "emulate", "--listen", ":0")
+	audit := filepath.Join(t.TempDir(), "audit.jsonl")
+	config := write(t, "hosts: [localhost]\naudit: {file: "+audit+"}\nprofiles:\n  a: {}\n  b: {leash: 5m}")
+	env := map[string]string{"GEMINI_API_KEY": "emulator-CANARY"}
+	for name, c := range map[string]struct {
+		args    []string
+		profile string
+	}{
+		"of the file":            {[]string{"--config", config, "--profile", "b"}, "b"},
+		"that is built in":       {nil, "default"},
+		"with the whole address": {[]string{"--url"}, "default"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stdout, stderr, err := command(t, env, append([]string{"mint", "--base-url", google.url}, c.args...)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := grant{Token: strings.TrimSpace(stdout), TokenParam: "access_token", WebSocketURL: "ws" + strings.TrimPrefix(google.url, "http") + livePath}
+			if origin, token, ok := strings.Cut(g.Token, "?access_token="); ok {
+				g.WebSocketURL, g.Token = origin, token
+			} else if c.args != nil && c.args[0] == "--url" {
+				t.Errorf("it prints %s", stdout)
+			}
+			g.open(t)
+			if strings.Contains(stderr, g.Token) || strings.Contains(stderr, "CANARY") || !strings.Contains(stderr, "whoever has this token") ||
+				!strings.Contains(stderr, `"profile":"`+c.profile+`"`) {
+				t.Errorf("it warns %s", stderr)
+			}
+		})
+	}
+	text, err := os.ReadFile(audit)
+	if err != nil || strings.Count(string(text), "\n") != 1 || !strings.Contains(string(text), `"caller":"operator","profile":"b","token":"`) {
+		t.Errorf("on record is %s, %v", text, err)
+	}
+
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"a profile that is not there":        {[]string{"--config", config, "--profile", "c"}, "there are a, b"},
+		"required records that do not work":  {[]string{"--config", write(t, "audit: {file: /dev/full, required: true}")}, "audit: "},
+		"a service that refuses the profile": {[]string{"--config", write(t, "profiles: {default: {model: gemini-2.5-flash}}"), "--base-url", "http://127.0.0.1:9"}, "not available"},
+	} {
+		if stdout, stderr, err := command(t, env, append([]string{"mint", "--base-url", google.url}, c.args...)...); err == nil || stdout != "" || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, %s%s", name, err, stdout, stderr)
+		}
+	}
+}
+
+const livePath = "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained"
+
+func TestOperatorsTakeAccessAwayAtARunningServer(t *testing.T) {
+	o := operate(t, "")
+	g := o.token(t, shop...)
+	ask := func(want string, args ...string) {
+		t.Helper()
+		if stdout, _, err := command(t, map[string]string{"LIVEVALET_CONFIG": o.config}, args...); err != nil || !strings.Contains(stdout, want) || strings.Contains(stdout, "CANARY") {
+			t.Errorf("%q: %v, %s, want %s", args, err, stdout, want)
+		}
+	}
+	ask(fmt.Sprintf("%.16s  default  ", hashOf(g.LeaseID)), "leases", "--user", "key:shop")
+	ask("key:desk holds no lease", "leases", "--user", "key:desk")
+	ask("key:shop has no access any more", "revoke", "key:shop")
+	ask("key:shop has no access: it was revoked", "leases", "--user", "key:shop")
+	for path, body := range map[string]string{"/v1/token": "", "/v1/token/renew": fmt.Sprintf(`{"leaseId":%q,"reason":"refused"}`, g.LeaseID)} {
+		if status, _, text := o.call(t, http.MethodPost, path, body, shop...); status != 403 || !strings.Contains(text, `"revoked"`) {
+			t.Errorf("%s gives %d %s", path, status, text)
+		}
+	}
+	ask("key:shop may ask again", "revoke", "--undo", "key:shop")
+	o.token(t, shop...)
+	o.call(t, http.MethodPost, "/v1/token/release", fmt.Sprintf(`{"leaseId":%q}`, g.LeaseID), shop...)
+	ask("released", "leases", "--user", "key:shop")
+
+	text, err := os.ReadFile(o.audit)
+	if err != nil || !strings.Contains(string(text), `"decision":"revoked","caller":"admin","user":"key:shop"`) {
+		t.Errorf("on record is %s, %v", text, err)
+	}
+}
+
+func TestWhatOperatorsCannotDoIsSaid(t *testing.T) {
+	o := operate(t, "")
+	wrong := write(t, "CANARY-another-token")
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"nowhere":                {nil, "--config"},
+		"with a wrong token":     {[]string{"--config", o.config, "--admin-tokenfile", wrong}, "unauthenticated: "},
+		"where nobody listens":   {[]string{"--admin-listen", "unix:" + o.socket() + "x", "--admin-tokenfile", wrong}, "is the server running?"},
+		"at the public listener": {[]string{"--admin-listen", strings.TrimPrefix(o.url, "http://"), "--admin-tokenfile", wrong}, "the admin listener answers 40"},
+		"across the network":     {[]string{"--admin-listen", "192.0.2.1:1", "--admin-tokenfile", wrong}, "other machines"},
+	} {
+		for _, ask := range [][]string{{"revoke", "ada"}, {"leases", "--user", "ada"}} {
+			if stdout, stderr, err := command(t, nil, append(ask, c.args...)...); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(stdout+stderr+err.Error(), "CANARY") {
+				t.Errorf("%s: %v, %s", name, err, stdout)
+			}
+		}
+	}
+}
+
+func TestEveryCommandTeachesByExample(t *testing.T) {
+	for _, name := range []string{"dev", "serve", "emulate", "probe", "mint", "revoke", "leases"} {
+		if stdout, _, err := command(t, nil, name, "--help"); err != nil || strings.Count(stdout, "livevalet "+name) < 2 {
+			t.Errorf("%s --help says %s, %v", name, stdout, err)
+		}
+	}
+}
