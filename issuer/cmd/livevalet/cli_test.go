@@ -126,3 +126,16 @@ func TestEveryCommandTeachesByExample(t *testing.T) {
 		}
 	}
 }
+
+func TestTheAdminListenerMayBeAPortOfThisMachine(t *testing.T) {
+	token := write(t, adminCanary)
+	config := write(t, fmt.Sprintf("hosts: [localhost]\nauth: {apiKeysFile: %s}\nadmin: {listen: '127.0.0.2:0', tokenFile: %s}", write(t, "shop:"+hashOf("sesame")), token))
+	google := start(t, nil, "emulate", "--listen", ":0")
+	r := start(t, map[string]string{"GEMINI_API_KEY": "emulator"}, "serve", "--listen", ":0", "--config", config, "--base-url", google.url)
+	_, rest, _ := strings.Cut(r.log.String(), `"serves operators","address":"`)
+	addr, _, _ := strings.Cut(rest, `"`)
+	stdout, _, err := command(t, nil, "leases", "--user", "ada", "--admin-listen", addr, "--admin-tokenfile", token)
+	if err != nil || stdout != "ada holds no lease\n" {
+		t.Errorf("at %q: %s, %v", addr, stdout, err)
+	}
+}
