@@ -289,9 +289,12 @@ func TestAnEngineOfARevokedCallerEndsWithThatCode(t *testing.T) {
 		asked := 0
 		d, _ := limited(t, profile.Limits{}, func(c *Config) {
 			c.Minter, c.Store, c.Live = s, &held, LiveHere
-			c.Address = func(*http.Request) (netip.Addr, error) { asked++; return netip.IPv6Loopback(), nil }
+			c.Address = func(*http.Request) (netip.Addr, error) { return netip.IPv6Loopback(), nil }
 		})
-		s.issuer = d
+		s.issuer = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked++
+			d.ServeHTTP(w, r)
+		})
 		conversation := session.New(session.Config{
 			Profile: "default", Setup: map[string]any{}, Editor: edge.Editor{},
 			Source: edge.Issuer{URL: "http://localhost/v1/token", Client: s.client, Header: http.Header{"Authorization": {"ada"}}}.Token,

@@ -11,7 +11,7 @@ var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
 // What the documents tell people to write has no mistake.
 func TestTheDocumentedFilesAreFine(t *testing.T) {
-	keys := write(t, "shop:"+hashOf("sesame"))
+	keys, token := write(t, "shop:"+hashOf("sesame")), write(t, strings.Repeat("x", 64))
 	for _, name := range []string{"issuer", "migrating"} {
 		text, err := os.ReadFile("../../../docs/" + name + ".md")
 		if err != nil {
@@ -22,7 +22,7 @@ func TestTheDocumentedFilesAreFine(t *testing.T) {
 			t.Errorf("%s has no example", name)
 		}
 		for _, block := range blocks {
-			config := strings.ReplaceAll(block[1], "/etc/livevalet/callers", keys)
+			config := strings.NewReplacer("/etc/livevalet/callers", keys, "/etc/livevalet/admin.token", token).Replace(block[1])
 			if !strings.Contains(config, "hosts:") { // a part of a file
 				config = "hosts: [voice.example]\n" + config
 			}
