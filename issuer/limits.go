@@ -81,8 +81,8 @@ func (i *issuer) priced(a store.Ask, p profile.Profile, from string) store.Ask {
 		Key: who + "/" + day, Ends: ends,
 		Max: time.Duration(bounds.MinutesPerDay) * time.Minute, Cost: limit.Reach(a.Now, before, a.Lease.Expire),
 	}
-	if bounds.MinutesPerDay == 0 {
-		a.Budget.Max = math.MaxInt64 // the profile sets none
+	if bounds.MinutesPerDay == 0 { // the profile sets none
+		a.Budget.Max = store.MaxBudget
 	}
 	return a
 }

@@ -63,12 +63,15 @@ type Slots struct {
 	Max int    // at least 1
 }
 
+// MaxBudget is the largest there is, and as good as none.
+const MaxBudget = 1_000_000 * time.Hour
+
 // Budget bounds the time that tokens give.
 type Budget struct {
 	Key  string    // whose it is, and when: each day has a budget of its own
 	Ends time.Time // when that day is over, and the budget may be forgotten
 
-	Max, Cost time.Duration
+	Max, Cost time.Duration // at most MaxBudget
 }
 
 // Standing is what an Ask that was granted leaves.

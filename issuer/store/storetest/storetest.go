@@ -285,6 +285,11 @@ func budgets(t *testing.T, place Place) {
 	}
 	grant(t, s, ask(3, 0)) // costs nothing
 	limited(t, s, ask(4, time.Microsecond), store.Limited{Limit: store.ByBudget, Wait: 11 * time.Hour})
+	none := ask(5, 12*time.Minute)
+	none.Budget.Key, none.Budget.Max = "budget/bob", store.MaxBudget
+	if got := grant(t, s, none); got.Time != store.MaxBudget-12*time.Minute {
+		t.Errorf("%v are left", got.Time)
+	}
 	tomorrow := ask(4, 12*time.Minute)
 	tomorrow.Budget.Key = "budget/ada/2026-11-22"
 	grant(t, s, tomorrow)
