@@ -3,6 +3,7 @@ package issuer
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/livevalet/livevalet/issuer/audit"
@@ -75,17 +76,28 @@ func auditProblem(err error) *problem {
 	return &problem{code: auditUnavailable, detail: "this server cannot keep its records: try again later", cause: err}
 }
 
-// recorded puts all on record that is refused inside next, also by the guard.
+// recorded notes from where a request comes, and puts on record what is refused
+// inside next, also by the guard.
 func (i *issuer) recorded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if addr, err := i.Address(r); err == nil {
-			add(r.Context(), slog.String("address", addr.String()))
-		}
 		if e, ok := r.Context().Value(eventKey{}).(*event); ok {
+			e.address, e.noAddress = i.Address(r)
+			if e.noAddress == nil {
+				add(r.Context(), slog.String("address", e.address.String()))
+			}
 			e.refused = func(code code) error {
 				return i.Record.put(r, audit.Entry{Decision: audit.Refused, Code: string(code)})
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// addressOf is what recorded noted.
+func (i *issuer) addressOf(r *http.Request) (netip.Addr, error) {
+	e, ok := r.Context().Value(eventKey{}).(*event)
+	if !ok {
+		return i.Address(r)
+	}
+	return e.address, e.noAddress
 }

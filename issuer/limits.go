@@ -161,7 +161,7 @@ func (i *issuer) undo(r *http.Request, a store.Ask) {
 // from is the address that a request counts for: of IPv6 its network of /64, which
 // is what one household or machine gets to choose from.
 func (i *issuer) from(r *http.Request) (string, error) {
-	addr, err := i.Address(r)
+	addr, err := i.addressOf(r)
 	if err != nil {
 		return "", err
 	}

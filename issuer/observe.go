@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -25,8 +26,10 @@ type event struct {
 	err    error // for operators; never sent
 	attrs  []slog.Attr
 
-	lease   audit.Hash       // that it is about, if it names one
-	refused func(code) error // puts a refusal on record; nil: nobody wants it
+	address   netip.Addr       // for which it counts
+	noAddress error            // why there is none
+	lease     audit.Hash       // that it is about, if it names one
+	refused   func(code) error // puts a refusal on record; nil: nobody wants it
 }
 
 type eventKey struct{}
