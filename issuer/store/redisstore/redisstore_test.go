@@ -210,6 +210,22 @@ func TestAFullRedisStillTakesAccessAway(t *testing.T) {
 	}
 }
 
+// A cluster refuses a script whose keys are in several of its slots.
+func TestAClusterTakesAllKeysOfADecision(t *testing.T) {
+	server := redistest.Start(t, "cluster-enabled yes")
+	s, c := open(t, server.URL()), client(t, server)
+	must(t, c.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
+	for end := time.Now().Add(20 * time.Second); s.Ready(t.Context()) != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the cluster is never there")
+		}
+	}
+	lease := grant(t, s, everything(nil)).Lease
+	renewal := everything(&lease)
+	grant(t, s, renewal)
+	must(t, s.Undo(t.Context(), renewal))
+}
+
 func TestAReplicaIsNotReady(t *testing.T) {
 	s := open(t, redistest.Start(t, "replicaof 127.0.0.1 1").URL())
 	if err := s.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "READONLY") {
