@@ -12,11 +12,12 @@ import (
 	"github.com/livevalet/livevalet/scripts/child"
 )
 
-// inChrome are the tests in a browser: of the engine, which need servers, and then
-// of the built page.
-var inChrome = []soak{
+// longForms are of ordinary tests: in a browser those of the engine, which need
+// servers, and of the built page; and replicas of the issuer over one Redis.
+var longForms = []soak{
 	{name: "tests in Chrome", args: []string{"run", "./scripts/test", "-only", "^(tools|build|tests in Chrome)$"}},
 	{name: "tests of the page", args: []string{"test", "-tags=bundle", "-vet=off", "-count=1", "-timeout=30m", "./scripts/browser"}},
+	{name: "replicas", args: []string{"test", "-v", "-vet=off", "-count=1", "-timeout=30m", "-run=^TestReplicas", "./issuer/cmd/livevalet"}},
 }
 
 // checks is how often a property is tried; an ordinary test does it 100 times.

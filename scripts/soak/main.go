@@ -4,9 +4,9 @@
 //	make soak
 //	go run ./scripts/soak -for 10m -only Mint
 //
-// They are every fuzz target of the tree, the packages with property tests, and
-// the tests in Chrome, which take what the build made. All see LONG_TESTS in the
-// environment.
+// They are every fuzz target of the tree, the packages with property tests, the
+// tests in Chrome, which take what the build made, and replicas of the issuer over
+// one Redis. All see LONG_TESTS in the environment.
 // It goes on after a finding, so that one run shows what each of them finds, and
 // tells how to see it again: go test keeps the input in the package's testdata,
 // where it becomes a test as soon as it is committed. What else the fuzzer
@@ -35,7 +35,7 @@ func main() {
 	name, err := regexp.Compile(*only)
 	failed := 0
 	if err == nil {
-		failed, err = run(ctx, ".", *lasts, name, os.Stdout, inChrome...)
+		failed, err = run(ctx, ".", *lasts, name, os.Stdout, longForms...)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
