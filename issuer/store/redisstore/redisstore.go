@@ -70,7 +70,7 @@ func (s *Store) Grant(ctx context.Context, a store.Ask) (store.Standing, error) 
 		Now: a.Now.UnixMicro(), Was: none, Version: granted.Version, Released: number(granted.Released),
 		Expire: granted.Expire.UnixMicro(), Handle: a.Handle != store.Key{},
 		TurnedBack: limit.TurnedBack.Microseconds(), Rates: []rateNumbers{}, Slots: a.Slots.Max,
-		Budget: budget(a.Budget), Cost: cost(a.Budget), Ends: a.Budget.Ends.UnixMicro(),
+		Budget: a.Budget.Max.Microseconds(), Cost: cost(a.Budget), Ends: a.Budget.Ends.UnixMicro(),
 		KeepLease:  lifetime(a.Now, granted.End.Add(store.KeepLease)),
 		KeepHandle: lifetime(a.Now, granted.End.Add(store.KeepHandle)),
 		KeepSlot:   lifetime(a.Now, granted.Expire),

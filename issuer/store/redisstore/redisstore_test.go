@@ -2,7 +2,6 @@ package redisstore_test
 
 import (
 	"errors"
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -129,17 +128,6 @@ func TestRatesGoByTheClockThatAllShare(t *testing.T) {
 		a.Rates = []store.Rate{{Key: "fast", Rate: limit.Rate{Count: 1, Per: time.Millisecond}}}
 		grant(t, s, a)
 		time.Sleep(5 * time.Millisecond) // for Redis, whatever the askers say
-	}
-}
-
-func TestNoLimitIsTooLargeToCount(t *testing.T) {
-	s := open(t, redistest.Start(t).URL())
-	for n := range 2 {
-		a := storetest.New(n)
-		a.Slots.Max, a.Budget.Max = math.MaxInt32, math.MaxInt64
-		if got := grant(t, s, a); got.Time < 100*365*24*time.Hour || got.Slots != math.MaxInt32-1-n {
-			t.Errorf("%+v is left", got)
-		}
 	}
 }
 

@@ -84,13 +84,8 @@ type undoNumbers struct {
 	KeepLease int64 `json:"keepLease"`
 }
 
-// unlimited is what Lua's numbers hold to the microsecond, and half of it to
-// reckon with: 142 years.
-const unlimited = 1 << 52
-
-// budget is rounded down, and its cost up: that is never more than there is.
-func budget(b store.Budget) int64 { return min(b.Max.Microseconds(), unlimited) }
-func cost(b store.Budget) int64   { return (b.Cost + time.Microsecond - 1).Microseconds() }
+// cost is rounded up: then never more is given than there is.
+func cost(b store.Budget) int64 { return (b.Cost + time.Microsecond - 1).Microseconds() }
 
 func number(b bool) int {
 	if b {
