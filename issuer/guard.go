@@ -25,6 +25,11 @@ type GuardConfig struct {
 	// There is no "*". The server's own pages need no entry.
 	Origins []string
 
+	// Headers are those that pages of Origins may send beside Content-Type and
+	// Authorization, such as the one in which a challenge is answered. There is no
+	// "*".
+	Headers []string
+
 	// Proxied admits requests that came through a proxy. Without it they are
 	// refused: a server meant for this machine is then reached from another,
 	// through a tunnel for example.
@@ -64,10 +69,15 @@ func NewGuard(c GuardConfig) (*Guard, error) {
 		}
 		g.origins = append(g.origins, o)
 	}
+	for _, name := range c.Headers {
+		if name == "" || strings.ContainsFunc(name, notInHeaderName) {
+			return nil, fmt.Errorf("headers: %q is not the name of a header, such as X-Challenge", name)
+		}
+	}
 	g.cors = cors.New(cors.Options{
 		AllowOriginFunc:  g.trusts,
 		AllowedMethods:   []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders:   []string{"Content-Type", "Authorization"},
+		AllowedHeaders:   append([]string{"Content-Type", "Authorization"}, c.Headers...),
 		ExposedHeaders:   []string{"Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"},
 		AllowCredentials: true, // never with a star, which is no origin here
 		MaxAge:           600,
@@ -131,6 +141,10 @@ func proxyHeader(r *http.Request) string {
 		}
 	}
 	return ""
+}
+
+func notInHeaderName(c rune) bool {
+	return c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')
 }
 
 // hostName takes the port off a Host header and brings the name into one form.

@@ -405,6 +405,9 @@ func TestABadGuardIsRefused(t *testing.T) {
 		"with an origin of nowhere":  {Hosts: Loopback(), Origins: []string{"null"}},
 		"with a host for an origin":  {Hosts: Loopback(), Origins: []string{"app.example"}},
 		"with two ports of one name": {Hosts: Loopback(), Origins: []string{"http://localhost:80:*"}},
+		"with a star for a header":   {Hosts: Loopback(), Headers: []string{"*"}},
+		"with two headers in one":    {Hosts: Loopback(), Headers: []string{"X-A, X-B"}},
+		"with a header of no name":   {Hosts: Loopback(), Headers: []string{""}},
 	} {
 		if _, err := NewGuard(c); err == nil {
 			t.Errorf("a guard %s is accepted", name)
