@@ -43,6 +43,7 @@ var rules = []rule{
 	{pkg: "issuer/upstream", may: "wasm/live"},
 	{pkg: "issuer/site"},
 	{pkg: "issuer/yamlfile"},
+	{pkg: "issuer/openapitest"},
 	{pkg: "issuer/emulator/...", may: "issuer/emulator/... issuer/yamlfile"},
 	{pkg: "issuer/conformance/...", may: "issuer/conformance/..."},
 
