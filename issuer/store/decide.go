@@ -52,7 +52,7 @@ func (a Ask) decide(k known) (Standing, change, error) {
 		c.tats, s.Rates = append(c.tats, tat), append(s.Rates, left)
 	}
 	taken := slices.DeleteFunc(slices.Clone(k.slots), func(expire time.Time) bool { return !expire.After(a.Now) })
-	if over := len(taken) - a.Slots.Max; over >= 0 {
+	if over := len(taken) - max(1, a.Slots.Max); over >= 0 {
 		slices.SortFunc(taken, time.Time.Compare)
 		return Standing{}, change{}, &Limited{Limit: BySlots, Wait: taken[over].Sub(a.Now)}
 	}
