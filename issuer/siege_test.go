@@ -23,6 +23,7 @@ import (
 
 	"github.com/livevalet/livevalet/issuer/authn"
 	"github.com/livevalet/livevalet/issuer/emulator"
+	"github.com/livevalet/livevalet/issuer/limit"
 	"github.com/livevalet/livevalet/issuer/profile"
 	"github.com/livevalet/livevalet/issuer/upstream"
 	"github.com/livevalet/livevalet/wasm/live"
@@ -49,7 +50,7 @@ type town struct {
 	heard   bytes.Buffer // all that attackers were answered
 }
 
-func settle(t *testing.T) *town {
+func settle(t *testing.T, change func(*Config)) *town {
 	t.Helper()
 	w := &town{service: &emulator.Server{}, id: newIdentities(t)}
 	t.Cleanup(func() { w.service.Close() })
@@ -82,6 +83,10 @@ func settle(t *testing.T) *town {
 		c.Profiles = []profile.Profile{made(t, profile.Spec{Setup: map[string]any{
 			"systemInstruction": map[string]any{"parts": []any{map[string]any{"text": instruction}}},
 		}})}
+		c.Limits = Limits{} // the defaults
+		if change != nil {
+			change(c)
+		}
 	})
 	w.ada = w.read(t, w.send(attack{change: fields("Cookie", "session="+sessionCookie, "Origin", "https://voice.example", "Sec-Fetch-Site", "same-origin")}))
 	w.mallory = w.read(t, w.send(attack{change: w.id.bearer(t, nil)}))
@@ -161,7 +166,7 @@ func (w *town) refuse(t *testing.T, a attack) {
 }
 
 func TestAnAttackIsRefusedAndCostsNothing(t *testing.T) {
-	w := settle(t)
+	w := settle(t, nil)
 	before := w.minted(t)
 	if before != 2 {
 		t.Fatalf("ada and mallory have %d tokens", before)
@@ -276,6 +281,50 @@ func TestAnAttackIsRefusedAndCostsNothing(t *testing.T) {
 			t.Errorf("the service made %d tokens, where %d were", now, before)
 		}
 	})
+	w.keptQuiet(t)
+}
+
+// A thousand machines that need no account, each as modest as a single user, and one
+// that says to be a thousand.
+func TestAFarmOfBotsGetsWhatAllMayHaveAndNoMore(t *testing.T) {
+	const most, bots = 100, 1000
+	w := settle(t, func(c *Config) {
+		known := c.Authenticator.(authn.Chain)
+		known.Otherwise = authn.Anonymous{}
+		c.Authenticator, c.Limits.Global = known, limit.Rate{Count: most, Per: 24 * time.Hour}
+	})
+	granted := w.minted(t)
+	for name, bot := range map[string]func(n int) func(*http.Request){
+		"one machine that forges addresses": func(n int) func(*http.Request) {
+			said := fmt.Sprintf("198.51.%d.%d", n/250, n%250)
+			return fields("X-Forwarded-For", said, "X-Real-Ip", said, "Forwarded", "for="+said, "True-Client-Ip", said)
+		},
+		"a network of IPv6": func(n int) func(*http.Request) { return at(fmt.Sprintf("[2001:db8::%x]:1", n)) },
+	} {
+		before := w.minted(t)
+		for n := range bots {
+			if res := w.send(attack{change: bot(n)}); res.StatusCode != http.StatusOK && codeOf(t, res) == "" {
+				t.Error("it is refused without a code")
+			}
+		}
+		// The profile's bound for one caller: anonymous, an address is one.
+		if got := w.minted(t) - before; got != 3 {
+			t.Errorf("%s gets %d tokens", name, got)
+		}
+		granted += 3
+	}
+	for n := range bots {
+		a := attack{change: at(fmt.Sprintf("10.9.%d.%d:1", n/250, n%250)), want: rateLimited}
+		if granted < most {
+			w.read(t, w.send(a))
+			granted++
+		} else {
+			w.refuse(t, a)
+		}
+	}
+	if got := w.minted(t); got != most {
+		t.Errorf("the service made %d tokens", got)
+	}
 	w.keptQuiet(t)
 }
 
