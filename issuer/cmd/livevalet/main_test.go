@@ -563,14 +563,15 @@ func TestServeSpeaksTLS(t *testing.T) {
 		t.Fatalf("it serves %s", r.url)
 	}
 	client := lent.Client()
+	client.Transport.(*http.Transport).ForceAttemptHTTP2 = true // as browsers do
 	res, err := client.Get("https://127.0.0.1:" + port + "/readyz")
 	if err != nil {
 		t.Fatal(err)
 	}
 	res.Body.Close()
 	client.CloseIdleConnections()
-	if res.StatusCode != http.StatusOK {
-		t.Errorf("status %d", res.StatusCode)
+	if res.StatusCode != http.StatusOK || res.ProtoMajor != 2 {
+		t.Errorf("status %d over %s", res.StatusCode, res.Proto)
 	}
 }
 
