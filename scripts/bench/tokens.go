@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -51,12 +52,17 @@ type store struct {
 }
 
 var stores = []store{
-	{"in memory", "", 3},
+	{"in memory", "store: memory\n", 3},
+	{"SQLite", "store: sqlite://DIR/state.db\n", 1.3},
 }
 
 const (
-	callerKey   = "bench"
-	issuerSetup = "hosts: [127.0.0.1]\nauth: {apiKeysFile: DIR/callers}\n"
+	callers = 200 // whose tokens a store must tell apart
+
+	// Every limit is there and none is met.
+	issuerSetup = "hosts: [127.0.0.1]\nauth: {apiKeysFile: DIR/callers}\n" +
+		"limits: {perAddress: 100000/s, perProfile: 100000/s, global: 100000/s}\n" +
+		"profiles: {default: {limits: {perCaller: 100000/s, concurrent: 100000}}}\n"
 )
 
 //go:embed testdata/endpoint.mjs
@@ -122,9 +128,13 @@ func describe(name string, o outcome, bare lateness) []row {
 // issuer measures the issuer with that store.
 func (k tokens) issuer(ctx context.Context, s *service, dir string, store store) (outcome, error) {
 	config := filepath.Join(dir, "livevalet.yaml")
+	var keys []byte
+	for n := range callers {
+		keys = fmt.Appendf(keys, "bench%d:%x\n", n, sha256.Sum256([]byte(callerKey(n))))
+	}
 	if err := errors.Join(
 		os.Mkdir(dir, 0o700),
-		os.WriteFile(filepath.Join(dir, "callers"), fmt.Appendf(nil, "bench:%x\n", sha256.Sum256([]byte(callerKey))), 0o600),
+		os.WriteFile(filepath.Join(dir, "callers"), keys, 0o600),
 		os.WriteFile(config, []byte(strings.ReplaceAll(issuerSetup+store.config, "DIR", dir)), 0o600),
 	); err != nil {
 		return outcome{}, err
@@ -183,13 +193,15 @@ func (k tokens) endpoint(ctx context.Context, cmd *exec.Cmd, path string) (o out
 	return o, err
 }
 
+func callerKey(n int) string { return fmt.Sprint("key-of-caller-", n) }
+
 // askToken gets a token as a caller's server does.
 func askToken(ctx context.Context, client *http.Client, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", "Bearer "+callerKey)
+	request.Header.Set("Authorization", "Bearer "+callerKey(rand.IntN(callers)))
 	answer, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask for a token: %w", err)
