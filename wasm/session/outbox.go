@@ -215,7 +215,7 @@ func (o *outbox) answered(t finishedTurn) {
 		sound := begin.input.Audio > 0
 		inner := slices.ContainsFunc(one[:len(one)-1], func(it *item) bool { return it.input.Asks }) // which its end may have interrupted
 		first := !asked && !spoken && !sound && !end.owed && !(inner && t.interrupted)
-		answered := arrived(end, t) || first || sound && !asked && !t.interrupted
+		answered := arrived(end, t) || first || sound && !asked && !end.owed && !t.interrupted
 		for _, it := range one {
 			it.answered = answered
 		}

@@ -60,6 +60,7 @@ func TestTheOutboxSendsAgainWhatNoHandleHolds(t *testing.T) {
 		"pictures are out of date":                    {"# a cut", "a", replay{messages: 1}},
 		"the answer to a call is not sent again":      {"@ a cut", "a", replay{messages: 1}},
 		"the turn may tell a function's result":       {"A turn @! over B! turn over h cut", "B", replay{messages: 1, doubtful: 1}},
+		"or not answer what is said meanwhile":        {"A turn @! over *! turn over h cut", "*", replay{messages: 1, doubtful: 1}},
 		"but it does not take it long":                {"A turn @ over . B! turn over h cut", "", replay{}},
 		"which may follow another answer":             {"A turn @! over turn B! stop over turn over h cut", "B", replay{messages: 1, doubtful: 1}},
 		"but not two":                                 {"A turn @! over turn over turn B! stop over turn over h cut", "", replay{}},
