@@ -115,7 +115,6 @@ func TestTranscriptAndUpdatesAreAskedFor(t *testing.T) {
 
 func TestInput(t *testing.T) {
 	const argument = "Request contains an invalid argument."
-	const manual = `,"realtimeInputConfig":{"automaticActivityDetection":{"disabled":true}}`
 	const seeded = textSetup + `,"historyConfig":{"initialHistoryInClientContent":true}`
 	const flash = `"model":"models/gemini-3.1-flash-live-preview","outputAudioTranscription":{}`
 	name := func(done bool) string {

@@ -55,7 +55,6 @@ func (b *bench) received(t *testing.T, after int64) (seqs []int64) {
 func TestAHandleContainsWhatWasTakenIn(t *testing.T) {
 	const typed = `{"realtimeInput":{"text":"my name is Ada"}}`
 	const start, end = `{"realtimeInput":{"activityStart":{}}}`, `{"realtimeInput":{"activityEnd":{}}}`
-	const manual = `,"realtimeInputConfig":{"automaticActivityDetection":{"disabled":true}}`
 	const patient = `,"realtimeInputConfig":{"activityHandling":"NO_INTERRUPTION"}`
 	const help = `{"realtimeInput":{"text":"help"}}`
 	clip := func(plan string) string {

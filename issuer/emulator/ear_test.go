@@ -193,7 +193,6 @@ func TestSpeechIsAnswered(t *testing.T) {
 	const answered = "I heard 0.5 seconds of sound."
 	const old = `"model":"models/gemini-2.5-flash-native-audio-preview-12-2025","outputAudioTranscription":{},"inputAudioTranscription":{}`
 	const quick = `,"realtimeInputConfig":{"automaticActivityDetection":{"silenceDurationMs":100}}`
-	const manual = `,"realtimeInputConfig":{"automaticActivityDetection":{"disabled":true}}`
 	whole := []string{"ACTIVITY_START 0.200s", "ACTIVITY_END 0.700s", "heard", "not resumable", "content", "generationComplete", "turnComplete", "resumable"}
 	for _, tt := range []struct {
 		sentence, setup string

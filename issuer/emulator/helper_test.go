@@ -29,6 +29,7 @@ const (
 	tokenPath  = socketPath + "Constrained?access_token="
 	audioSetup = `"model":"models/gemini-3.8-live","generationConfig":{"responseModalities":["AUDIO"]}`
 	textSetup  = `"model":"models/gemini-3.5-transcribe-live","generationConfig":{"responseModalities":["TEXT"]}`
+	manual     = `,"realtimeInputConfig":{"automaticActivityDetection":{"disabled":true}}` // to follow another setup
 )
 
 // bubble runs f in virtual time with a server that is reached through pipes.

@@ -35,10 +35,11 @@ type sessionReport struct {
 
 // connectionReport is what only the conversation's goroutine knows.
 type connectionReport struct {
-	Turn   string   `json:"turn"`   // none, answering, or calling while functions run
-	Calls  int      `json:"calls"`  // of functions that have not returned
-	Faults []string `json:"faults"` // in force
-	Due    []due    `json:"due"`    // what is to come, in order
+	Turn     string   `json:"turn"`     // none, answering, or calling while functions run
+	Activity bool     `json:"activity"` // the user speaks, as far as it is heard or marked
+	Calls    int      `json:"calls"`    // of functions that have not returned
+	Faults   []string `json:"faults"`   // in force
+	Due      []due    `json:"due"`      // what is to come, in order
 }
 
 // due is an event at a time: goAway, end, tokenExpiry, or a kind of fault.
@@ -93,7 +94,7 @@ func (c *conversation) inspect(ctx context.Context) (r *connectionReport) {
 }
 
 func (c *conversation) report() *connectionReport {
-	r := &connectionReport{Turn: "none", Calls: len(c.calling.pending), Faults: []string{}, Due: []due{}}
+	r := &connectionReport{Turn: "none", Activity: c.ear.active, Calls: len(c.calling.pending), Faults: []string{}, Due: []due{}}
 	switch {
 	case c.turn == nil:
 	case c.turn.started.IsZero():

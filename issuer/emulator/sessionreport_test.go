@@ -27,6 +27,9 @@ func (b *bench) sessions(t *testing.T) (lines []string) {
 		line += fmt.Sprintf(", %d handles", s.Handles)
 		if c := s.Connection; c != nil {
 			line += fmt.Sprintf(", turn %s, %d calls, %v", c.Turn, c.Calls, c.Faults)
+			if c.Activity {
+				line += ", activity"
+			}
 			for _, d := range c.Due {
 				line += fmt.Sprintf(", %s in %v", d.What, d.At.Sub(got.Now))
 			}
@@ -91,6 +94,19 @@ func TestSessions(t *testing.T) {
 		_, _, text = b.do(t, "GET", "/__emulator/sessions", "")
 		if json.Unmarshal([]byte(text), &after); !after.Began.After(before.Began) {
 			t.Errorf("a reset leaves %v as the begin", after.Began)
+		}
+	})
+}
+
+func TestSessionsTellOfActivityThatHasNotEnded(t *testing.T) {
+	bubble(t, new(Server), func(t *testing.T, b *bench) {
+		c := b.openKey(t, textSetup+manual)
+		for _, mark := range []string{"activityStart", "activityEnd"} {
+			c.send(t, `{"realtimeInput":{"`+mark+`":{}}}`)
+			synctest.Wait()
+			if line := b.sessions(t)[0]; strings.Contains(line, ", activity") != (mark == "activityStart") {
+				t.Errorf("after %s: %s", mark, line)
+			}
 		}
 	})
 }

@@ -14,6 +14,10 @@ const (
 	maxAnswers = 256
 )
 
+// inView is how long after an answer went out the model's words may be said in
+// view of it. They tell of most answers sooner or later; a handle waits for them.
+const inView = 700 * time.Millisecond
+
 // ledger keeps account of the model's function calls over all connections, so
 // that each ends once: answered, cancelled or orphaned.
 //
@@ -182,7 +186,7 @@ func (l *ledger) owes() bool {
 // said in view of it.
 func (l *ledger) talks(turn int, now time.Time) {
 	for _, c := range l.calls {
-		if c.wire != "" && c.over(c.sent) && c.turn == turn && now.Sub(c.sentAt) >= onTheWay {
+		if c.wire != "" && c.over(c.sent) && c.turn == turn && now.Sub(c.sentAt) >= inView {
 			c.talked = true
 		}
 	}

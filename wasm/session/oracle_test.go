@@ -28,7 +28,7 @@ func (e journalled) setup() bool {
 
 // verdict judges a conversation that is over.
 func (w *world) verdict() {
-	vague, late := w.vague || w.stalled, w.late
+	vague := w.vague || w.slow
 	known, restarted := w.known()
 	times := map[string]int{}
 	for label := range labels(known) {
@@ -65,11 +65,11 @@ func (w *world) verdict() {
 			w.fail("%s is lost", f.label)
 		}
 	}
-	if lost > told && !late || w.spoken <= 10*time.Second && told > 0 {
+	if lost > told || w.spoken <= 10*time.Second && told > 0 {
 		w.fail("of %v of sound %v is lost (%v), and %v is told to be", w.spoken, lost, silenced, told)
 	}
 	doubledText += doubledRecap
-	if doubledSound+doubledText > uncertain || doubledText > 0 && !vague && !late {
+	if doubledSound+doubledText > uncertain || doubledText > 0 && !vague {
 		w.fail("%d lines and %d frames are doubled, %d were uncertain", doubledText, doubledSound, uncertain)
 	}
 	if w.runs > w.allowed {
@@ -205,23 +205,16 @@ func (w *world) transcribed() {
 // heardOut holds that the service does not wait in the end for the end of speech
 // that it was told again. For that of other speech the application is to blame.
 func (w *world) heardOut() {
-	speaking, again := false, false
+	again := false
 	heard := map[string]bool{}
 	for _, e := range w.journal {
-		text := string(e.Message)
-		switch {
-		case e.setup(), strings.Contains(text, `"ACTIVITY_END"`):
-			speaking = false
-		case strings.Contains(text, `"ACTIVITY_START"`):
-			speaking = true
-		}
-		for label := range labels(text) {
+		for label := range labels(string(e.Message)) {
 			if e.Kind == "recv" && label[0] == 's' {
 				again, heard[label] = heard[label], true
 			}
 		}
 	}
-	if speaking && (again || !w.untold) {
+	if w.waits && (again || !w.untold) {
 		w.fail("the service waits for the end of speech")
 	}
 }

@@ -14,10 +14,10 @@ const (
 	maxKept    = 4096             // those that one took
 	ringLength = 10 * time.Second // sound
 
-	// onTheWay is how long a message may take to arrive. What was sent less than
-	// this before a turn began may have arrived after it had.
-	onTheWay = 700 * time.Millisecond
-	slowLine = 3 * time.Second // the same for all but sound, which must not be lost on a slow line
+	// onTheWay is how long a message may take to arrive, on a line that is slow or
+	// stands still. What was sent less than this before a turn began may have
+	// arrived after it had, and is rather told twice than lost.
+	onTheWay = 3 * time.Second
 )
 
 // outbox holds what the application said, in the order it was said, until the
@@ -240,15 +240,8 @@ func unit(items []*item) int {
 	return end + 1
 }
 
-// arrived reports whether it was surely there when the turn began. What was typed
-// is rather told twice than lost.
-func arrived(it *item, t finishedTurn) bool {
-	late := onTheWay
-	if it.input.Audio == 0 {
-		late = slowLine
-	}
-	return !it.sent.Add(late).After(t.began)
-}
+// arrived reports whether it was surely there when the turn began.
+func arrived(it *item, t finishedTurn) bool { return !it.sent.Add(onTheWay).After(t.began) }
 
 // covered takes a handle: what was answered before is in it.
 func (o *outbox) covered() {

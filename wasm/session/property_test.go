@@ -23,8 +23,8 @@ import (
 // up to 300 ms each way. Where handles come after turns nothing that was typed is
 // told twice; where they come at any time, news of turns gets lost, or speech or a
 // function's result may be what a turn answers, no more than resumed called
-// uncertain. On a slow line, too, nothing that was typed is lost. What else must
-// hold, and always, is in world and verdict.
+// uncertain. On a slow line, too, or one that stands still, nothing is lost. What
+// else must hold, and always, is in world and verdict.
 func TestNothingIsLostAndNothingDoubled(t *testing.T) {
 	if os.Getenv("LONG_TESTS") == "" {
 		for name, value := range map[string]string{"rapid.seed": "1", "rapid.checks": "30"} { // the same conversations each time; a soak looks for others
@@ -95,6 +95,7 @@ func converse(t *testing.T, r *rapid.T, updates time.Duration) {
 			w.fail("nobody answers any more")
 		}
 		w.look()
+		w.listens()
 	})
 	w.verdict()
 	for _, wrong := range w.wrong {

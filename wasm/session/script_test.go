@@ -99,7 +99,7 @@ var trouble = rapid.Map(rapid.SampledFrom([]string{
 	`{"kind":"goaway","timeLeft":"3s"}`, `{"kind":"goaway","timeLeft":"20s"}`,
 	`{"kind":"close","code":1000}`, `{"kind":"close","code":1008,"reason":"The operation was aborted."}`,
 	`{"kind":"close","code":1011,"reason":"Internal error encountered."}`, `{"kind":"close","code":1011,"reason":"Internal error encountered.","after":"700ms"}`,
-	`{"kind":"half-open","holds":"5s"}`, `{"kind":"half-open","holds":"20s"}`, `{"kind":"stall","holds":"3s"}`,
+	`{"kind":"half-open","holds":"5s"}`, `{"kind":"half-open","holds":"20s"}`, `{"kind":"stall","holds":"2s"}`,
 	`{"kind":"slow","latency":"500ms","jitter":"1s"}`, `{"kind":"burst","holds":"2s"}`,
 	`{"kind":"expire-token"}`, `{"kind":"spent-token"}`, `{"kind":"refuse-resume"}`, `{"kind":"refuse-resume","times":4}`, `{"kind":"forget-handle"}`,
 	`{"kind":"mint-error"}`, `{"kind":"mint-error","status":408}`, `{"kind":"mint-error","status":500,"times":3}`,

@@ -35,11 +35,10 @@ type world struct {
 	mouth   chan struct{}  // holds a value while it speaks
 
 	// What makes it harder to tell what a turn answers: handles at any time, news
-	// that got lost, speech, functions; messages that are under way for longer than
-	// the engine reckons with; and speech whose end the application does not tell.
-	// Only the script sets it.
-	vague, stalled, late, untold bool
-	calm                         bool // nothing is said before all is over that was, and nothing aloud
+	// that got lost, speech, functions; a line that stood still or was slow; and
+	// speech whose end the application does not tell. Only the script sets it.
+	vague, slow, untold bool
+	calm                bool // nothing is said before all is over that was, and nothing aloud
 
 	mu       sync.Mutex
 	story    []string
@@ -55,6 +54,7 @@ type world struct {
 	takes    time.Duration
 	together bool
 	journal  []journalled
+	waits    bool // the service, for the end of speech
 }
 
 // fact is something that the model must be told once.
@@ -318,8 +318,7 @@ func (w *world) control(what, body string) []byte {
 
 // fault makes trouble on all sessions.
 func (w *world) fault(body string) {
-	w.stalled = w.stalled || strings.Contains(body, `"stall"`)
-	w.late = w.late || strings.Contains(body, `"slow"`) || strings.Contains(body, `"burst"`)
+	w.slow = w.slow || strings.Contains(body, `"stall"`) || strings.Contains(body, `"slow"`) || strings.Contains(body, `"burst"`)
 	w.control("fault", body)
 }
 
@@ -351,6 +350,19 @@ func (w *world) look() {
 	w.journal = append(w.journal, news.Entries...)
 	if messages, sound := w.talk.session.Kept(); messages > 1024 || sound > 10*time.Second {
 		w.fail("the outbox holds %d messages and %v of sound", messages, sound)
+	}
+}
+
+// listens looks whether the service hears somebody speak.
+func (w *world) listens() {
+	var report struct {
+		Sessions []struct{ Connection struct{ Activity bool } }
+	}
+	if err := json.Unmarshal(w.control("sessions", ""), &report); err != nil {
+		w.fail("sessions: %v", err)
+	}
+	for _, one := range report.Sessions {
+		w.waits = w.waits || one.Connection.Activity
 	}
 }
 
