@@ -26,10 +26,11 @@ var tree = map[string]string{
 	"web/index.html":               `<!doctype html><link href="/style.css" rel="stylesheet"><link href="/icon.svg" rel="icon"><script type="module" src="/demo.js"></script>`,
 	"web/style.css":                "body { color: red }\n",
 	"web/icon.svg":                 `<svg xmlns="http://www.w3.org/2000/svg"/>`,
-	"web/src/livevalet.ts":         "export const connect = (): string[] => [__WASM_FILE__, __WORKER_FILE__, __GO_VERSION__];\n",
+	"web/src/livevalet.ts":         "export const connect = (): string[] => [__WASM_FILE__, __WORKER_FILE__, __WORKLET_FILE__, __GO_VERSION__];\n",
 	"web/src/livevalet.d.ts":       "export function connect(): string[];\n",
 	"web/src/globals.d.ts":         "declare const __WASM_FILE__: string;\n",
 	"web/src/worker.ts":            "import \"wasm_exec.js\";\nexport const start = (): unknown => globalThis.Go;\n",
+	"web/src/sound/worklets.ts":    "export {};\n",
 	"web/src/demo/main.ts":         "import { connect } from \"/livevalet.js\";\ndocument.title = connect().join();\n",
 }
 
@@ -156,7 +157,7 @@ func TestBuild(t *testing.T) {
 	})
 	t.Run("dist holds what the server expects, each with its compressed forms", func(t *testing.T) {
 		for _, pattern := range []string{"index.html", "style-*.css", "icon-*.svg", "demo-*.js", "livevalet.js", "livevalet.d.ts",
-			"livevalet-worker-*.js", "livevalet-*.wasm"} {
+			"livevalet-worker-*.js", "livevalet-worklets-*.js", "livevalet-*.wasm"} {
 			name := p.find(pattern)
 			var plain bytes.Buffer
 			if _, err := plain.ReadFrom(brotli.NewReader(strings.NewReader(p.get(name + ".br")))); err != nil {
@@ -167,12 +168,12 @@ func TestBuild(t *testing.T) {
 			}
 			p.get(name + ".gz")
 		}
-		if got := len(dirNames(t, p.path("web/dist"))); got != 8*3 {
-			t.Errorf("dist holds %d files, want 24", got)
+		if got := len(dirNames(t, p.path("web/dist"))); got != 9*3 {
+			t.Errorf("dist holds %d files, want 27", got)
 		}
 	})
 	t.Run("a hashed name is that of the content", func(t *testing.T) {
-		for _, pattern := range []string{"style-*.css", "icon-*.svg", "demo-*.js", "livevalet-worker-*.js", "livevalet-*.wasm"} {
+		for _, pattern := range []string{"style-*.css", "icon-*.svg", "demo-*.js", "livevalet-worker-*.js", "livevalet-worklets-*.js", "livevalet-*.wasm"} {
 			name := p.find(pattern)
 			if hash := sum([]byte(p.get(name)))[:10]; !strings.Contains(name, "-"+hash+".") {
 				t.Errorf("%s: its content hashes to %s", name, hash)
@@ -185,7 +186,7 @@ func TestBuild(t *testing.T) {
 				t.Errorf("index.html does not name %s", name)
 			}
 		}
-		for _, pattern := range []string{"livevalet-worker-*.js", "livevalet-*.wasm"} {
+		for _, pattern := range []string{"livevalet-worker-*.js", "livevalet-worklets-*.js", "livevalet-*.wasm"} {
 			if name := filepath.Base(p.find(pattern)); !strings.Contains(p.get("web/dist/livevalet.js"), `"`+name+`"`) {
 				t.Errorf("livevalet.js does not name %s", name)
 			}

@@ -18,6 +18,7 @@ var scripts = []struct {
 	constant          string // which the name is given to, for those that follow
 }{
 	{role: "worker", entry: "web/src/worker.ts", name: "livevalet-worker-*.js", constant: "__WORKER_FILE__"},
+	{role: "worklets", entry: "web/src/sound/worklets.ts", name: "livevalet-worklets-*.js", constant: "__WORKLET_FILE__"},
 	{role: "library", entry: "web/src/livevalet.ts", name: "livevalet.js"},
 	{role: "demo", entry: "web/src/demo/main.ts", name: "demo-*.js"},
 }

@@ -3,6 +3,7 @@
 /** File names of this build, beside livevalet.js. */
 declare const __WASM_FILE__: string;
 declare const __WORKER_FILE__: string;
+declare const __WORKLET_FILE__: string;
 
 /** wasm_exec.js of the toolchain that built the wasm: defines globalThis.Go. */
 declare module "wasm_exec.js" {}
@@ -20,3 +21,17 @@ declare class Go {
 }
 
 declare var livevaletAnnounce: import("./engine").Announce | undefined;
+
+// What there is on the audio thread.
+
+declare const sampleRate: number;
+declare const currentTime: number;
+declare const currentFrame: number;
+
+declare abstract class AudioWorkletProcessor {
+  readonly port: MessagePort;
+  /** False: the node may end when nothing is connected to it. */
+  abstract process(inputs: Float32Array[][], outputs: Float32Array[][], parameters: Record<string, Float32Array>): boolean;
+}
+
+declare function registerProcessor(name: string, processor: new (options: AudioWorkletNodeOptions) => AudioWorkletProcessor): void;

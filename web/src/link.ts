@@ -14,7 +14,7 @@ export class Link {
   /** What the host says after it is ready, a crash included. */
   receive: (message: FromHost) => void = () => {};
 
-  #post: (message: ToHost) => void = () => {};
+  #post: (message: ToHost, transfer: Transferable[]) => void = () => {};
   #stop: () => void = () => {};
   #isReady = false;
   #resolve!: () => void;
@@ -37,8 +37,8 @@ export class Link {
     compiled().then((module) => this.post({ type: "engine", module }), (error) => this.#reject(error));
   }
 
-  post(message: ToHost): void {
-    this.#post(message);
+  post(message: ToHost, transfer: Transferable[] = []): void {
+    this.#post(message, transfer);
   }
 
   /** Ends the host at once. */
@@ -71,7 +71,7 @@ export class Link {
 
   #attach(port: Port, stop: () => void): void {
     port.onmessage = ({ data }) => this.#take(data as FromHost);
-    this.#post = (message) => port.postMessage(message);
+    this.#post = (message, transfer) => port.postMessage(message, transfer);
     this.#stop = stop;
   }
 
@@ -167,6 +167,7 @@ function notLoaded(file: string): string {
   return `${file} did not load: check the network, serve it beside livevalet.js, and allow its origin in the page's policy`;
 }
 
-function fileURL(name: string): URL {
+/** The address of a file of the bundle. */
+export function fileURL(name: string): URL {
   return new URL(name, import.meta.url);
 }

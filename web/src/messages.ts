@@ -11,6 +11,8 @@ export type ToHost =
   | { type: "open"; options: OpenOptions; endpoint?: Endpoint }
   | { type: "send"; id: number; message: Record<string, unknown>; rerun: boolean }
   | { type: "update"; id: number; setup: Record<string, unknown> }
+  /** The microphone's, or the speaker's, worklet is at the other end. They may come before "open". */
+  | { type: "microphone" | "speaker"; port: MessagePort }
   | { type: "wake" }
   | { type: "doubt" }
   | { type: "close" }
@@ -30,6 +32,6 @@ export type FromHost =
 
 /** The end of a Worker or of a MessageChannel. */
 export interface Port {
-  postMessage(message: unknown): void;
+  postMessage(message: unknown, transfer: Transferable[]): void;
   onmessage: ((event: MessageEvent) => void) | null;
 }

@@ -3,8 +3,10 @@
 // Worker; with `worker: false` the page imports it and calls serve itself.
 
 import "wasm_exec.js";
-import type { Engine, EngineSession, Host, TokenReply, TokenRequest } from "./engine";
+import type { Engine, EngineEvent, EngineSession, Host, TokenReply, TokenRequest } from "./engine";
 import type { FromHost, Port, ToHost } from "./messages";
+import { Capture } from "./sound/capture";
+import { Playback } from "./sound/playback";
 import { leaseOf, tokenSource, type Endpoint } from "./tokens";
 
 interface Question {
@@ -12,8 +14,13 @@ interface Question {
   reject(reason: unknown): void;
 }
 
+/** The id of what this host sends by itself: the page's begin at 1. */
+const own = 0;
+
 export function serve(port: Port): void {
-  const post = (message: FromHost) => port.postMessage(message);
+  const post = (message: FromHost) => port.postMessage(message, []);
+  const capture = new Capture();
+  const playback = new Playback();
   const questions = new Map<number, Question>();
   let asked = 0;
   let engine: Engine | undefined;
@@ -24,10 +31,21 @@ export function serve(port: Port): void {
   /** The engine cannot tell its own end, nor give its lease back. */
   function crash(message: string, stack: string): void {
     if (gone) return;
-    gone = true;
+    end();
     if (lease) post({ type: "release", ...lease });
     post({ type: "crashed", message, stack });
     session?.close(); // in vain, unless it was not the engine that threw
+  }
+
+  function end(): void {
+    gone = true;
+    capture.close();
+    playback.close();
+  }
+
+  /** Has the sound of a message played, which the page need not see. */
+  function hear(event: EngineEvent): EngineEvent {
+    return event.type === "message" ? { ...event, message: playback.hear(event.message) } : event;
   }
 
   function askPage(request: TokenRequest, signal: AbortSignal): Promise<TokenReply> {
@@ -67,13 +85,18 @@ export function serve(port: Port): void {
           release: (url, leaseId) => post({ type: "release", url, leaseId }),
           emit(event) {
             // After its last event a session must not be called any more.
-            if (event.type === "closed") gone = true;
-            post({ type: "event", event });
+            if (event.type === "closed") end();
+            if (event.type !== "sent" || event.id !== own) post({ type: "event", event: hear(event) });
           },
         });
+        capture.open((message) => session!.send(own, message));
         return;
       case "send":
         return session!.send(message.id, message.message, message.rerun);
+      case "microphone":
+        return capture.listen(message.port);
+      case "speaker":
+        return playback.speak(message.port);
       case "update":
         return session!.update(message.id, message.setup);
       case "wake":
