@@ -60,8 +60,10 @@ type Rate struct {
 // it. What has expired is forgotten by the next Ask of that key that is granted.
 type Slots struct {
 	Key string // whose they are
-	Max int    // at least 1
+	Max int    // at least 1; less is 1
 }
+
+func (s Slots) max() int { return max(s.Max, 1) }
 
 // MaxBudget is the largest there is, and as good as none.
 const MaxBudget = 1_000_000 * time.Hour

@@ -12,6 +12,18 @@ import (
 	"github.com/livevalet/livevalet/issuer/store/storetest"
 )
 
+func BenchmarkMemoryOfOneCaller(b *testing.B) {
+	storetest.Benchmark(b, func(testing.TB) func() storetest.Store {
+		return func() storetest.Store { return &store.Memory{Max: 1 << 24} }
+	})
+}
+
+func BenchmarkSQLiteOfOneCaller(b *testing.B) {
+	storetest.Benchmark(b, func(b testing.TB) func() storetest.Store {
+		return func() storetest.Store { return openSQLite(b, filepath.Join(b.TempDir(), "state.db")) }
+	})
+}
+
 // A grant as the issuer asks for it, of 100,000 callers, 32 at a time on each core.
 func BenchmarkGrant(b *testing.B) {
 	var count atomic.Int64 // over all runs, as is the time

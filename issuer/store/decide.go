@@ -1,7 +1,6 @@
 package store
 
 import (
-	"slices"
 	"time"
 
 	"github.com/livevalet/livevalet/issuer/limit"
@@ -14,7 +13,8 @@ type known struct {
 	full    bool        // there is no room for a new lease
 	handle  *Key        // the lease under which Ask.Handle was shown, nil if it was not
 	tats    []time.Time // of Ask.Rates
-	slots   []time.Time // when those of Ask.Slots expire, expired or not
+	taken   int         // of Ask.Slots, by tokens that have not expired
+	frees   time.Time   // when fewer are taken than may be; only if all are
 	spent   time.Duration
 }
 
@@ -51,12 +51,10 @@ func (a Ask) decide(k known) (Standing, change, error) {
 		}
 		c.tats, s.Rates = append(c.tats, tat), append(s.Rates, left)
 	}
-	taken := slices.DeleteFunc(slices.Clone(k.slots), func(expire time.Time) bool { return !expire.After(a.Now) })
-	if over := len(taken) - max(1, a.Slots.Max); over >= 0 {
-		slices.SortFunc(taken, time.Time.Compare)
-		return Standing{}, change{}, &Limited{Limit: BySlots, Wait: taken[over].Sub(a.Now)}
+	if k.taken >= a.Slots.max() {
+		return Standing{}, change{}, &Limited{Limit: BySlots, Wait: k.frees.Sub(a.Now)}
 	}
-	s.Slots = a.Slots.Max - len(taken) - 1
+	s.Slots = a.Slots.max() - k.taken - 1
 	var ok bool
 	if c.spent, s.Time, ok = limit.Spend(k.spent, a.Budget.Cost, a.Budget.Max); !ok {
 		return Standing{}, change{}, &Limited{Limit: ByBudget, Wait: Precise(a.Budget.Ends).Sub(a.Now)}

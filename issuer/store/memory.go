@@ -31,7 +31,7 @@ type Memory struct {
 	handles map[Key]handle
 	revoked map[string]bool
 	tats    map[string]time.Time // of rates
-	slots   map[string][]slot
+	slots   map[string]slots
 	budgets map[string]budget
 
 	sweep int       // number of things at which those that are over are next looked for
@@ -41,13 +41,6 @@ type Memory struct {
 type handle struct {
 	lease Key
 	until time.Time
-}
-
-// slot is taken by one token.
-type slot struct {
-	lease   Key
-	version int64
-	expire  time.Time
 }
 
 type budget struct {
@@ -74,8 +67,10 @@ func (m *Memory) Grant(_ context.Context, a Ask) (Standing, error) {
 	for _, r := range a.Rates {
 		k.tats = append(k.tats, m.tats[r.Key])
 	}
-	for _, slot := range m.slots[a.Slots.Key] {
-		k.slots = append(k.slots, slot.expire)
+	taken := m.slots[a.Slots.Key].unexpired(a.Now)
+	k.taken = len(taken)
+	if over := k.taken - a.Slots.max(); over >= 0 {
+		k.frees = taken[over].expire
 	}
 	s, c, err := a.decide(k)
 	if err != nil {
@@ -89,7 +84,7 @@ func (m *Memory) Grant(_ context.Context, a Ask) (Standing, error) {
 	for n, r := range a.Rates {
 		m.tats[r.Key] = c.tats[n]
 	}
-	m.slots[a.Slots.Key] = append(unexpired(m.slots[a.Slots.Key], a.Now), slot{a.Lease.Key, s.Lease.Version, s.Lease.Expire})
+	m.slots[a.Slots.Key] = taken.with(slotOf(s.Lease))
 	m.budgets[a.Budget.Key] = budget{c.spent, a.Budget.Ends}
 	return s, nil
 }
@@ -101,12 +96,11 @@ func (m *Memory) Undo(_ context.Context, a Ask) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	granted := a.Granted()
-	taken := m.slots[a.Slots.Key]
-	n := slices.IndexFunc(taken, func(s slot) bool { return s.lease == granted.Key && s.version == granted.Version })
-	if n < 0 {
+	taken, ok := m.slots[a.Slots.Key].without(slotOf(granted))
+	if !ok {
 		return nil
 	}
-	m.slots[a.Slots.Key] = slices.Delete(taken, n, n+1)
+	m.slots[a.Slots.Key] = taken
 	if b, ok := m.budgets[a.Budget.Key]; ok {
 		b.spent = max(b.spent-a.Budget.Cost, 0)
 		m.budgets[a.Budget.Key] = b
@@ -205,7 +199,7 @@ func (*Memory) Close() error { return nil }
 func (m *Memory) make() {
 	if m.leases == nil {
 		m.leases, m.handles, m.revoked = map[Key]Lease{}, map[Key]handle{}, map[string]bool{}
-		m.tats, m.slots, m.budgets = map[string]time.Time{}, map[string][]slot{}, map[string]budget{}
+		m.tats, m.slots, m.budgets = map[string]time.Time{}, map[string]slots{}, map[string]budget{}
 	}
 }
 
@@ -240,10 +234,10 @@ func (m *Memory) forget(now time.Time) {
 		}
 	}
 	for k, s := range m.slots {
-		if s = unexpired(s, now); len(s) == 0 {
+		if s = s.unexpired(now); len(s) == 0 {
 			delete(m.slots, k)
 		} else {
-			m.slots[k] = s
+			m.slots[k] = slices.Clone(s) // in no more room than it needs
 		}
 	}
 	for k, b := range m.budgets {
@@ -251,8 +245,4 @@ func (m *Memory) forget(now time.Time) {
 			delete(m.budgets, k)
 		}
 	}
-}
-
-func unexpired(slots []slot, now time.Time) []slot {
-	return slices.DeleteFunc(slots, func(s slot) bool { return !s.expire.After(now) })
 }

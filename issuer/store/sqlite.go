@@ -43,14 +43,13 @@ const (
 	// application is in the file's head, by which we know ours.
 	application = 0x4c563031 // "LV01"
 
-	// schemaVersion is that of the tables. A file of an older one is brought to
-	// it, one of a newer one is refused.
-	schemaVersion = 1
-
 	maxBatch = 128 // questions in one transaction
 )
 
-const schema = `
+// schema makes the tables of a new file, step by step, and brings a file to the
+// newest that an older program made. A file's version is the number of steps that
+// it has taken; one that has taken more is refused.
+var schema = [...]string{`
 CREATE TABLE leases (
 	key BLOB PRIMARY KEY, version INTEGER NOT NULL, caller TEXT NOT NULL, profile TEXT NOT NULL, overrides TEXT NOT NULL,
 	ends INTEGER NOT NULL, expire INTEGER NOT NULL, renew_after INTEGER NOT NULL,
@@ -65,7 +64,25 @@ CREATE TABLE slots (
 	PRIMARY KEY (key, lease, version)
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE budgets (key TEXT PRIMARY KEY, spent INTEGER NOT NULL, ends INTEGER NOT NULL) WITHOUT ROWID, STRICT;
-`
+`, `
+-- Slots in the order in which they expire, and how many there are, so that a
+-- decision need not read them all.
+ALTER TABLE slots RENAME TO unordered_slots;
+CREATE TABLE slots (
+	key TEXT NOT NULL, ends INTEGER NOT NULL, lease BLOB NOT NULL, version INTEGER NOT NULL,
+	PRIMARY KEY (key, ends, lease, version)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE slot_counts (key TEXT PRIMARY KEY, taken INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TRIGGER slot_taken AFTER INSERT ON slots BEGIN
+	INSERT INTO slot_counts VALUES (new.key, 1) ON CONFLICT DO UPDATE SET taken = taken + 1;
+END;
+CREATE TRIGGER slot_freed AFTER DELETE ON slots BEGIN
+	UPDATE slot_counts SET taken = taken - 1 WHERE key = old.key;
+	DELETE FROM slot_counts WHERE key = old.key AND taken = 0;
+END;
+INSERT INTO slots SELECT key, ends, lease, version FROM unordered_slots;
+DROP TABLE unordered_slots;
+`}
 
 // OpenSQLite opens the file, or makes it, readable by its owner only. It refuses a
 // file that it does not know.
@@ -136,15 +153,18 @@ func prepareFile(ctx context.Context, conn *sql.Conn) error {
 	if err != nil {
 		return err
 	}
-	switch {
+	switch newest := int64(len(schema)); {
 	case tables == 0 && ours == 0:
-		if _, err := conn.ExecContext(ctx, fmt.Sprintf("%s PRAGMA application_id = %d; PRAGMA user_version = %d", schema, application, schemaVersion)); err != nil {
-			return err
-		}
+		version = 0 // whatever it says
 	case ours != application:
 		return errors.New("the file is a database of another program: name a file of its own")
-	case version != schemaVersion:
-		return fmt.Errorf("the file has version %d, and this program reads version %d: use the program that made it, or name a new file", version, schemaVersion)
+	case version < 1 || version > newest:
+		return fmt.Errorf("the file has version %d, and this program reads versions up to %d: use the program that made it, or name a new file", version, newest)
+	}
+	for n, step := range schema[version:] {
+		if _, err := conn.ExecContext(ctx, fmt.Sprintf("%s PRAGMA application_id = %d; PRAGMA user_version = %d", step, application, int(version)+n+1)); err != nil {
+			return err
+		}
 	}
 	if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
 		return err

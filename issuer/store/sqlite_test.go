@@ -80,6 +80,39 @@ func TestAFileSurvivesItsProcess(t *testing.T) {
 	}
 }
 
+func TestAFileOfAnOlderVersionIsBroughtToTheNewest(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(store.FirstSchema + `PRAGMA application_id = 0x4c563031; PRAGMA user_version = 1; INSERT INTO revocations VALUES ('bob')`); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		expire := storetest.Noon.Add(time.Duration(3-n) * time.Minute)
+		if _, err := db.Exec("INSERT INTO slots VALUES ('slots/ada', ?, 0, ?)", []byte{byte(n)}, expire.UnixMicro()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // to bring it there, and to find it so
+		s := openSQLite(t, path)
+		if gone, err := s.Revoked(t.Context(), "bob"); !gone || err != nil {
+			t.Errorf("%v, %v", gone, err)
+		}
+		a := storetest.New(1)
+		a.Slots.Max = 2
+		_, err := s.Grant(t.Context(), a)
+		if refused, ok := errors.AsType[*store.Limited](err); !ok || *refused != (store.Limited{Limit: store.BySlots, Wait: 2 * time.Minute}) {
+			t.Errorf("with three slots taken: %v", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestAFileThatIsNotOursIsRefusedAndLeftAlone(t *testing.T) {
 	of := func(statements string) func(t *testing.T, path string) {
 		return func(t *testing.T, path string) {
@@ -101,8 +134,8 @@ func TestAFileThatIsNotOursIsRefusedAndLeftAlone(t *testing.T) {
 		"that only says so":  {of("PRAGMA application_id = 7"), "another program"},
 		"of a newer version": {func(t *testing.T, path string) {
 			openSQLite(t, path).Close()
-			of("PRAGMA user_version = 2")(t, path)
-		}, "version 2"},
+			of("PRAGMA user_version = 99")(t, path)
+		}, "version 99"},
 		"of text": {func(t *testing.T, path string) {
 			if err := os.WriteFile(path, []byte(strings.Repeat("listen: 127.0.0.1\n", 100)), 0o600); err != nil {
 				t.Fatal(err)

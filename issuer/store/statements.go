@@ -24,21 +24,22 @@ const (
 	keepHandle = `REPLACE INTO handles VALUES (?, ?, ?)`
 	readRate   = `SELECT ends FROM rates WHERE key = ?`
 	keepRate   = `REPLACE INTO rates VALUES (?, ?)`
-	readSlots  = `SELECT ends FROM slots WHERE key = ?`
+	countSlots = `SELECT taken, (SELECT count(*) FROM slots WHERE key = ?1 AND ends <= ?2) FROM slot_counts WHERE key = ?1`
+	slotFrees  = `SELECT ends FROM slots WHERE key = ? AND ends > ? ORDER BY ends LIMIT 1 OFFSET ?`
 	takeSlot   = `INSERT INTO slots VALUES (?, ?, ?, ?)`
 	dropSlots  = `DELETE FROM slots WHERE key = ? AND ends <= ?`
-	freeSlot   = `DELETE FROM slots WHERE key = ? AND lease = ? AND version = ?`
+	freeSlot   = `DELETE FROM slots WHERE key = ? AND ends = ? AND lease = ? AND version = ?`
 	readBudget = `SELECT spent FROM budgets WHERE key = ?`
 	keepBudget = `REPLACE INTO budgets VALUES (?, ?, ?)`
 	giveBudget = `UPDATE budgets SET spent = max(spent - ?, 0) WHERE key = ?`
 )
 
-// sweeps are the tables that things are dropped from, and for how long those are
-// kept when they are over.
+// sweeps are the tables by whose keys things are dropped, how that is done, and for
+// how long things are kept when they are over.
 var sweeps = []struct {
-	table string
-	keep  time.Duration
-}{{"leases", KeepLease}, {"handles", 0}, {"rates", 0}, {"slots", 0}, {"budgets", 0}}
+	table, drop string
+	keep        time.Duration
+}{{"leases", sweepDrop, KeepLease}, {"handles", sweepDrop, 0}, {"rates", sweepDrop, 0}, {"slot_counts", sweepSlots, 0}, {"budgets", sweepDrop, 0}}
 
 // Sweeping looks at this many rows of one table at a time, in the order of their
 // keys, so that nobody waits for it and no write pays for an index.
@@ -46,8 +47,9 @@ const (
 	sweepRows  = 256
 	sweepPause = 50 * time.Millisecond
 
-	sweepLast = `SELECT max(key) FROM (SELECT key FROM %[1]s WHERE key > ? ORDER BY key LIMIT ?)`
-	sweepDrop = `DELETE FROM %[1]s WHERE key > ? AND key <= ? AND ends <= ?`
+	sweepLast  = `SELECT max(key) FROM (SELECT key FROM %s WHERE key > ? ORDER BY key LIMIT ?)`
+	sweepDrop  = `DELETE FROM %s WHERE key > ? AND key <= ? AND ends <= ?`
+	sweepSlots = `DELETE FROM slots WHERE key IN (SELECT key FROM %s WHERE key > ? AND key <= ?) AND ends <= ?`
 )
 
 // statements are those of the one connection. They belong to its goroutine.
@@ -64,9 +66,9 @@ type statements struct {
 func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 	q := &statements{conn: conn, prepared: map[string]*sql.Stmt{}}
 	texts := []string{begin, commit, rollback, loadLease, keepLease, dropLease, listLeases, isRevoked, revoke, unrevoke,
-		readHandle, keepHandle, readRate, keepRate, readSlots, takeSlot, dropSlots, freeSlot, readBudget, keepBudget, giveBudget}
+		readHandle, keepHandle, readRate, keepRate, countSlots, slotFrees, takeSlot, dropSlots, freeSlot, readBudget, keepBudget, giveBudget}
 	for _, s := range sweeps {
-		texts = append(texts, fmt.Sprintf(sweepLast, s.table), fmt.Sprintf(sweepDrop, s.table))
+		texts = append(texts, fmt.Sprintf(sweepLast, s.table), fmt.Sprintf(s.drop, s.table))
 	}
 	for _, text := range texts {
 		stmt, err := conn.PrepareContext(ctx, text)
@@ -148,11 +150,11 @@ func (q *statements) grant(a Ask) (Standing, error, error) {
 			err = q.exec(keepRate, r.Key, micros(c.tats[n]))
 		}
 	}
-	if err == nil && len(k.slots) > 0 {
+	if err == nil {
 		err = q.exec(dropSlots, a.Slots.Key, micros(a.Now))
 	}
 	if err == nil {
-		err = q.exec(takeSlot, a.Slots.Key, a.Lease.Key[:], s.Lease.Version, micros(s.Lease.Expire))
+		err = q.exec(takeSlot, a.Slots.Key, micros(s.Lease.Expire), a.Lease.Key[:], s.Lease.Version)
 	}
 	if err == nil {
 		err = q.exec(keepBudget, a.Budget.Key, int64(c.spent), micros(a.Budget.Ends))
@@ -191,20 +193,17 @@ func (q *statements) known(a Ask) (k known, err error) {
 			k.tats[len(k.tats)-1] = fromMicros(tat)
 		}
 	}
-	rows, err := q.prepared[readSlots].Query(a.Slots.Key)
-	if err != nil {
+	var expired int
+	if _, err := found(q.one(countSlots, a.Slots.Key, micros(a.Now)).Scan(&k.taken, &expired)); err != nil {
 		return k, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var expire int64
-		if err := rows.Scan(&expire); err != nil {
+	k.taken -= expired
+	if over := k.taken - a.Slots.max(); over >= 0 {
+		var frees int64
+		if err := q.one(slotFrees, a.Slots.Key, micros(a.Now), over).Scan(&frees); err != nil {
 			return k, err
 		}
-		k.slots = append(k.slots, fromMicros(expire))
-	}
-	if err := rows.Err(); err != nil {
-		return k, err
+		k.frees = fromMicros(frees)
 	}
 	_, err = found(q.one(readBudget, a.Budget.Key).Scan((*int64)(&k.spent)))
 	return k, err
@@ -220,7 +219,7 @@ func found(err error) (bool, error) {
 
 func (q *statements) undo(a Ask) error {
 	granted := a.Granted()
-	freed, err := q.prepared[freeSlot].Exec(a.Slots.Key, granted.Key[:], granted.Version)
+	freed, err := q.prepared[freeSlot].Exec(a.Slots.Key, micros(granted.Expire), granted.Key[:], granted.Version)
 	if err != nil {
 		return err
 	}
@@ -297,8 +296,8 @@ func (q *statements) sweep() error {
 	}
 	from := q.after
 	q.after = last
-	return q.exec(fmt.Sprintf(sweepDrop, s.table), from, last, micros(q.now.Add(-s.keep)))
+	return q.exec(fmt.Sprintf(s.drop, s.table), from, last, micros(q.now.Add(-s.keep)))
 }
 
 // first is before every key of a table: keys are text or blobs, and not empty.
-var first = map[string]any{"leases": []byte{}, "handles": []byte{}, "rates": "", "slots": "", "budgets": ""}
+var first = map[string]any{"leases": []byte{}, "handles": []byte{}, "rates": "", "slot_counts": "", "budgets": ""}

@@ -44,11 +44,10 @@ for n, rate in ipairs(ask.rates) do
   table.insert(left, ahead)
 end
 
-local good = '(' .. integer(ask.now)
-local over = redis.call('ZCOUNT', slots, good, '+inf') - ask.slots
-if over >= 0 then
-  local first = redis.call('ZRANGEBYSCORE', slots, good, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
-  return {'limited', 1, 0, tonumber(first[2]) - ask.now}
+local free = ask.slots - redis.call('ZCOUNT', slots, '(' .. integer(ask.now), '+inf')
+if free <= 0 then -- until so few are left that one more may be
+  local frees = redis.call('ZRANGE', slots, -ask.slots, -ask.slots, 'WITHSCORES')
+  return {'limited', 1, 0, tonumber(frees[2]) - ask.now}
 end
 
 local spent = tonumber(redis.call('GET', budget) or 0)
@@ -68,4 +67,4 @@ redis.call('ZREMRANGEBYSCORE', slots, '-inf', integer(ask.now))
 redis.call('ZADD', slots, integer(ask.expire), id .. ':' .. integer(ask.version))
 keep(slots, ask.keepSlot)
 redis.call('SET', budget, integer(spent), 'PX', integer(ask.keepBudget))
-return {'granted', -over - 1, ask.budget - spent, unpack(left)}
+return {'granted', free - 1, ask.budget - spent, unpack(left)}

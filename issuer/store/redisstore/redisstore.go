@@ -69,7 +69,7 @@ func (s *Store) Grant(ctx context.Context, a store.Ask) (store.Standing, error) 
 	in := grantNumbers{
 		Now: a.Now.UnixMicro(), Was: none, Version: granted.Version, Released: number(granted.Released),
 		Expire: granted.Expire.UnixMicro(), Handle: a.Handle != store.Key{},
-		TurnedBack: limit.TurnedBack.Microseconds(), Rates: []rateNumbers{}, Slots: a.Slots.Max,
+		TurnedBack: limit.TurnedBack.Microseconds(), Rates: []rateNumbers{}, Slots: max(a.Slots.Max, 1),
 		Budget: a.Budget.Max.Microseconds(), Cost: cost(a.Budget), Ends: a.Budget.Ends.UnixMicro(),
 		KeepLease:  lifetime(a.Now, granted.End.Add(store.KeepLease)),
 		KeepHandle: lifetime(a.Now, granted.End.Add(store.KeepHandle)),

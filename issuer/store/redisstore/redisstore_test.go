@@ -27,10 +27,10 @@ func client(t testing.TB, server *redistest.Server) *redis.Client {
 	return c
 }
 
-func TestRedisIsAStore(t *testing.T) {
-	server := redistest.Start(t)
+// emptied is a place in a Redis that is emptied each time.
+func emptied(t testing.TB, server *redistest.Server) storetest.Place {
 	admin := client(t, server)
-	storetest.Test(t, func(t testing.TB) func() storetest.Store {
+	return func(t testing.TB) func() storetest.Store {
 		if err := admin.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -39,8 +39,12 @@ func TestRedisIsAStore(t *testing.T) {
 			s.UseAskersClock()
 			return s
 		}
-	})
+	}
 }
+
+func TestRedisIsAStore(t *testing.T) { storetest.Test(t, emptied(t, redistest.Start(t))) }
+
+func BenchmarkOfOneCaller(b *testing.B) { storetest.Benchmark(b, emptied(b, redistest.Start(b))) }
 
 // everything is an Ask that has all that one may have, for a lease that was.
 func everything(was *store.Lease) store.Ask {

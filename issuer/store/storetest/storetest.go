@@ -45,6 +45,7 @@ func Test(t *testing.T, place Place) {
 		"times are kept to the microsecond":          precision,
 		"a rate is charged per token":                rates,
 		"slots are taken until the token expires":    slots,
+		"many slots are counted as in a plain list":  counted,
 		"a budget is spent to the last second":       budgets,
 		"a refusal costs nothing":                    refusals,
 		"the first thing that is wrong is told":      order,
