@@ -51,7 +51,7 @@ func scripts(longest int, manual, calm bool) *rapid.Generator[script] {
 
 // later is the step when functions have returned, and the model has told of it.
 func (s step) later() step {
-	return step{words: "20s later " + s.words, do: func(w *world) { time.Sleep(20 * time.Second); s.do(w) }}
+	return step{words: "when all is quiet, " + s.words, do: func(w *world) { w.rests(); s.do(w) }}
 }
 
 func milliseconds(t *rapid.T, least, most int) time.Duration {

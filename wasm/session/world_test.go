@@ -53,6 +53,7 @@ type world struct {
 	allowed  int // of these, those that a trigger or a withdrawn call accounts for
 	takes    time.Duration
 	together bool
+	heard    time.Time // when the model said or called something last
 	journal  []journalled
 	waits    bool // the service, for the end of speech
 }
@@ -121,6 +122,20 @@ func (w *world) types(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	w.note("types %q", text)
 	w.send(text, realtime("text", text))
+}
+
+// rests waits until all is over that was said, however long the line was dead, and
+// the model has nothing more to tell of it.
+func (w *world) rests() {
+	for range 6 {
+		time.Sleep(20 * time.Second)
+		w.mu.Lock()
+		heard := time.Since(w.heard)
+		w.mu.Unlock()
+		if kept, _ := w.talk.session.Kept(); kept == 0 && heard >= 20*time.Second {
+			return
+		}
+	}
 }
 
 func (w *world) content(format string, args ...any) {
@@ -244,6 +259,9 @@ func (w *world) event(e session.Event) {
 			w.called(e.Message.Body)
 		}
 		w.mu.Lock()
+		if e.Message.Content || e.Message.TurnComplete || len(e.Message.Calls) > 0 {
+			w.heard = time.Now()
+		}
 		w.allowed += len(e.Message.Cancelled) // the service may make them again
 		w.mu.Unlock()
 		if e.Message.TurnComplete {
