@@ -151,10 +151,10 @@ func TestTheGapIsWhatANewConnectionTakes(t *testing.T) {
 
 func TestRequestsComeAtTheirRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := tokens{rate: 100, lasts: 2 * time.Second}
+		k := tokens{lasts: 2 * time.Second}
 		begin := time.Now()
 		var asked atomic.Int32
-		times, err := k.paced(t.Context(), func(context.Context) error {
+		times, err := k.paced(t.Context(), 100, func(context.Context) error {
 			if asked.Add(1) == 1 {
 				time.Sleep(time.Second) // the others do not wait for it
 			}
@@ -180,17 +180,18 @@ func TestClientsAskAsSoonAsTheyAreAnswered(t *testing.T) {
 }
 
 func TestAnEndpointThatFailsIsNotMeasured(t *testing.T) {
-	for answer, good := range map[string]bool{`{"token":"auth_tokens/x"}`: true, `{"token":""}`: false, `{}`: false, `no`: false} {
+	for answer, good := range map[string]bool{`{"token":"auth_tokens/x"}`: true, `{"token":""}`: false, `{"token":"x"}`: false, `{}`: false, `no`: false} {
 		ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodPost || !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer key-of-caller-") {
 				t.Errorf("%s %v", r.Method, r.Header)
 			}
 			io.WriteString(w, answer)
 		}))
-		k := tokens{clients: 2, rate: 100, lasts: 50 * time.Millisecond}
-		ask := func(ctx context.Context) error { return askToken(ctx, ts.Client(), ts.URL) }
-		_, err := k.atOnce(t.Context(), 3, ask)
-		_, paced := k.paced(t.Context(), ask)
+		k := tokens{clients: 2, lasts: 50 * time.Millisecond}
+		clients := &connections{address: ts.Listener.Addr().String(), path: "/"}
+		_, err := k.atOnce(t.Context(), 3, clients.askToken)
+		_, paced := k.paced(t.Context(), 100, clients.askToken)
+		clients.close()
 		if (err == nil) != good || (paced == nil) != good {
 			t.Errorf("%s gives %v and %v", answer, err, paced)
 		}
