@@ -266,18 +266,20 @@ func (c *Client) attempt(ctx context.Context, k *keyed, r Request) (live.Secret,
 
 // request is made anew for each call, because the SDK writes into its headers.
 func (c *Client) request(r Request) *genai.CreateAuthTokenConfig {
-	body := map[string]any{}
-	if r.Setup != nil {
-		body["bidiGenerateContentSetup"] = r.Setup
-	}
-	if r.FieldMask != "" {
-		body["fieldMask"] = r.FieldMask
+	lock := func(body map[string]any) map[string]any {
+		if r.Setup != nil {
+			body["bidiGenerateContentSetup"] = r.Setup
+		}
+		if r.FieldMask != "" {
+			body["fieldMask"] = r.FieldMask
+		}
+		return body
 	}
 	return &genai.CreateAuthTokenConfig{
 		Uses:                 genai.Ptr(int32(r.Uses)),
 		ExpireTime:           r.Expire.UTC().Truncate(time.Second),
 		NewSessionExpireTime: r.NewSessionExpire.UTC().Truncate(time.Second),
-		HTTPOptions:          &genai.HTTPOptions{BaseURL: c.config.BaseURL, APIVersion: apiVersion, ExtraBody: body},
+		HTTPOptions:          &genai.HTTPOptions{BaseURL: c.config.BaseURL, APIVersion: apiVersion, ExtrasRequestProvider: lock},
 	}
 }
 
