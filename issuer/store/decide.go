@@ -15,6 +15,7 @@ type known struct {
 	tats    []time.Time // of Ask.Rates
 	taken   int         // of Ask.Slots, by tokens that have not expired
 	frees   time.Time   // when fewer are taken than may be; only if all are
+	expired int         // slots that are kept although their tokens have
 	spent   time.Duration
 }
 

@@ -150,7 +150,7 @@ func (q *statements) grant(a Ask) (Standing, error, error) {
 			err = q.exec(keepRate, r.Key, micros(c.tats[n]))
 		}
 	}
-	if err == nil {
+	if err == nil && k.expired > 0 {
 		err = q.exec(dropSlots, a.Slots.Key, micros(a.Now))
 	}
 	if err == nil {
@@ -193,11 +193,10 @@ func (q *statements) known(a Ask) (k known, err error) {
 			k.tats[len(k.tats)-1] = fromMicros(tat)
 		}
 	}
-	var expired int
-	if _, err := found(q.one(countSlots, a.Slots.Key, micros(a.Now)).Scan(&k.taken, &expired)); err != nil {
+	if _, err := found(q.one(countSlots, a.Slots.Key, micros(a.Now)).Scan(&k.taken, &k.expired)); err != nil {
 		return k, err
 	}
-	k.taken -= expired
+	k.taken -= k.expired
 	if over := k.taken - a.Slots.max(); over >= 0 {
 		var frees int64
 		if err := q.one(slotFrees, a.Slots.Key, micros(a.Now), over).Scan(&frees); err != nil {
