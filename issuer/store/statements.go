@@ -20,16 +20,16 @@ const (
 	isRevoked  = `SELECT count(*) FROM revocations WHERE caller = ?`
 	revoke     = `INSERT OR IGNORE INTO revocations VALUES (?)`
 	unrevoke   = `DELETE FROM revocations WHERE caller = ?`
-	readHandle = `SELECT lease FROM handles WHERE key = ?`
 	keepHandle = `REPLACE INTO handles VALUES (?, ?, ?)`
+	readKnown  = `SELECT EXISTS (SELECT 1 FROM revocations WHERE caller = ?1), (SELECT version FROM leases WHERE key = ?2),
+		(SELECT lease FROM handles WHERE key = ?3), coalesce((SELECT spent FROM budgets WHERE key = ?4), 0),
+		coalesce((SELECT taken FROM slot_counts WHERE key = ?5), 0), (SELECT count(*) FROM slots WHERE key = ?5 AND ends <= ?6)`
 	readRate   = `SELECT ends FROM rates WHERE key = ?`
 	keepRate   = `REPLACE INTO rates VALUES (?, ?)`
-	countSlots = `SELECT taken, (SELECT count(*) FROM slots WHERE key = ?1 AND ends <= ?2) FROM slot_counts WHERE key = ?1`
 	slotFrees  = `SELECT ends FROM slots WHERE key = ? AND ends > ? ORDER BY ends LIMIT 1 OFFSET ?`
 	takeSlot   = `INSERT INTO slots VALUES (?, ?, ?, ?)`
 	dropSlots  = `DELETE FROM slots WHERE key = ? AND ends <= ?`
 	freeSlot   = `DELETE FROM slots WHERE key = ? AND ends = ? AND lease = ? AND version = ?`
-	readBudget = `SELECT spent FROM budgets WHERE key = ?`
 	keepBudget = `REPLACE INTO budgets VALUES (?, ?, ?)`
 	giveBudget = `UPDATE budgets SET spent = max(spent - ?, 0) WHERE key = ?`
 )
@@ -66,7 +66,7 @@ type statements struct {
 func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 	q := &statements{conn: conn, prepared: map[string]*sql.Stmt{}}
 	texts := []string{begin, commit, rollback, loadLease, keepLease, dropLease, listLeases, isRevoked, revoke, unrevoke,
-		readHandle, keepHandle, readRate, keepRate, countSlots, slotFrees, takeSlot, dropSlots, freeSlot, readBudget, keepBudget, giveBudget}
+		readKnown, keepHandle, readRate, keepRate, slotFrees, takeSlot, dropSlots, freeSlot, keepBudget, giveBudget}
 	for _, s := range sweeps {
 		texts = append(texts, fmt.Sprintf(sweepLast, s.table), fmt.Sprintf(s.drop, s.table))
 	}
@@ -164,23 +164,14 @@ func (q *statements) grant(a Ask) (Standing, error, error) {
 
 // known reads what a decision needs.
 func (q *statements) known(a Ask) (k known, err error) {
-	if err := q.one(isRevoked, a.Lease.Caller).Scan(&k.revoked); err != nil {
-		return k, err
-	}
-	held, err := q.load(a.Lease.Key)
+	var handle []byte
+	err = q.one(readKnown, a.Lease.Caller, a.Lease.Key[:], a.Handle[:], a.Budget.Key, a.Slots.Key, micros(a.Now)).
+		Scan(&k.revoked, &k.lease, &handle, (*int64)(&k.spent), &k.taken, &k.expired)
 	if err != nil {
 		return k, err
 	}
-	if held != nil {
-		k.lease = &held.Version
-	}
-	if a.Handle != (Key{}) {
-		var lease []byte
-		if there, err := found(q.one(readHandle, a.Handle[:]).Scan(&lease)); err != nil {
-			return k, err
-		} else if there {
-			k.handle = (*Key)(lease)
-		}
+	if handle != nil {
+		k.handle = (*Key)(handle)
 	}
 	for _, r := range a.Rates {
 		var tat int64
@@ -193,9 +184,6 @@ func (q *statements) known(a Ask) (k known, err error) {
 			k.tats[len(k.tats)-1] = fromMicros(tat)
 		}
 	}
-	if _, err := found(q.one(countSlots, a.Slots.Key, micros(a.Now)).Scan(&k.taken, &k.expired)); err != nil {
-		return k, err
-	}
 	k.taken -= k.expired
 	if over := k.taken - a.Slots.max(); over >= 0 {
 		var frees int64
@@ -204,8 +192,7 @@ func (q *statements) known(a Ask) (k known, err error) {
 		}
 		k.frees = fromMicros(frees)
 	}
-	_, err = found(q.one(readBudget, a.Budget.Key).Scan((*int64)(&k.spent)))
-	return k, err
+	return k, nil
 }
 
 // found tells no row from what went wrong.
