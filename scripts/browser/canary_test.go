@@ -147,6 +147,19 @@ profiles:
 	// The service goes away in the middle of it all: the engine has a good token
 	// and a handle, dials, and Chromium writes its line.
 	w.say("my name is Ada", "")
+	eventually(t, "a session that can be resumed", func() (bool, string) {
+		var report struct {
+			Sessions []struct {
+				State   string
+				Handles int
+			}
+		}
+		if err := json.Unmarshal([]byte(get(t, emulator.URL+"/__emulator/sessions")), &report); err != nil {
+			t.Fatal(err)
+		}
+		last := report.Sessions[len(report.Sessions)-1]
+		return last.State == "open" && last.Handles > 0, fmt.Sprintf("%+v", last)
+	})
 	if err := emulator.Stop(10 * time.Second); err != nil {
 		t.Errorf("the emulator did not end well: %v", err)
 	}
