@@ -399,7 +399,7 @@ func (l *line) receive(m live.Message) {
 	if m.SetupComplete && l.liveAt.IsZero() {
 		l.live()
 	}
-	if awake().Sub(l.seededAt) < onTheWay {
+	if awake().Sub(l.seededAt) < takenIn {
 		m.Handle = live.Secret{} // of before it was told the past
 	}
 	if over, ok := l.turn.received(m, awake()); ok {

@@ -1,6 +1,14 @@
 package session
 
-import "github.com/livevalet/livevalet/wasm/live"
+import (
+	"time"
+
+	"github.com/livevalet/livevalet/wasm/live"
+)
+
+// takenIn is how long it may take until handles contain what a new session was
+// told of the past. No more than that: without a handle a cut ends a session.
+const takenIn = 700 * time.Millisecond
 
 // announced reports whether the application tells a history first. A resumed
 // session has one, and under a full lock nobody hears the client's setup.

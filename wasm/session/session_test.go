@@ -1055,7 +1055,7 @@ func TestAMessageTakesLongerWhenTheMachineSleeps(t *testing.T) {
 // What a new session is told of the past is nowhere else: a handle from before
 // that would lose it.
 func TestAHandleOfBeforeThePastWasToldIsNotUsed(t *testing.T) {
-	for after, handle := range map[time.Duration]string{0: "", onTheWay: "h2"} {
+	for after, handle := range map[time.Duration]string{0: "", takenIn: "h2"} {
 		t.Run(fmt.Sprint("given after ", after), func(t *testing.T) {
 			tell(t, func(st *story) {
 				p := st.begin()
