@@ -219,19 +219,6 @@ func strict(refuses ...string) mint {
 	}
 }
 
-func TestAProfileFallsBackToAFullLock(t *testing.T) {
-	d := open(t, func(c *Config) { c.Minter, c.FallBack = strict("tools"), true })
-	a := d.grant(t, "/v1/token", "")
-	b := d.grant(t, "/v1/token/renew", resuming(a, "h1"))
-	if a.Lock != "full" || b.Lock != "full" || strings.Count(d.log.String(), "has a full lock from now on") != 1 {
-		t.Errorf("locks %s and %s, log %s", a.Lock, b.Lock, d.log)
-	}
-	proud := open(t, func(c *Config) { c.Minter = strict("tools") })
-	if c := codeOf(t, proud.ask("/v1/token", "", nil)); c != upstreamRefused {
-		t.Errorf("without leave to fall back it gives %s", c)
-	}
-}
-
 func TestATrialNamesTheRefusedPaths(t *testing.T) {
 	bad := &upstream.Error{Kind: upstream.ErrRefused, HTTP: http.StatusBadRequest}
 	down := &upstream.Error{Kind: upstream.ErrUnavailable, HTTP: http.StatusServiceUnavailable}

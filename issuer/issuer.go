@@ -25,7 +25,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/livevalet/livevalet/issuer/authn"
@@ -67,7 +66,8 @@ type Config struct {
 	// Minter makes the tokens. Required.
 	Minter Minter
 
-	// Profiles by their names. Empty is the built-in default alone.
+	// Profiles by their names. Empty is the built-in default alone. One whose mask the
+	// service refuses gives no tokens; [Try] finds out.
 	Profiles []profile.Profile
 
 	// Store decides what may be granted and remembers what was. Nil does so in memory,
@@ -86,10 +86,6 @@ type Config struct {
 	// HandleKey keys the hashes by which Store knows resumption handles. Issuers
 	// that share a Store must share it. Nil is a random one.
 	HandleKey []byte
-
-	// FallBack lets a profile have a full lock from then on when the service refuses
-	// its mask, and logs it. Without it such a profile gives no tokens; see [Try].
-	FallBack bool
 
 	// Live is where the tokens are good. Nil is Google.
 	Live LiveOrigin
@@ -139,7 +135,6 @@ const (
 type issuer struct {
 	Config
 	profiles map[string]profile.Profile
-	fallen   sync.Map // names of those with a full lock because their mask was refused
 }
 
 // New gives a handler for the routes below. It checks Host, origin, method and

@@ -37,7 +37,7 @@ func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 	if len(in.ClientReference) > maxReference {
 		return &problem{code: invalidRequest, detail: "clientReference is too long: use at most 128 bytes"}
 	}
-	p, ok := i.profile(in.Profile)
+	p, ok := i.profiles[in.Profile]
 	if !ok {
 		return &problem{code: unknownProfile, detail: "there is no profile of that name"}
 	}
@@ -80,7 +80,7 @@ func (i *issuer) give(w http.ResponseWriter, r *http.Request, p profile.Profile,
 		return err
 	}
 	about(r.Context(), a.Lease.Key)
-	token, p, err := i.mint(r, p, terms, handle)
+	token, err := i.mint(r, p, terms, handle)
 	if err == nil {
 		err = i.Record.put(r, audit.Entry{Decision: made, Token: audit.HashOf(token), Expires: terms.Expire})
 	}
@@ -219,19 +219,10 @@ func (i *issuer) lease(ctx context.Context, caller authn.Caller, id live.Secret)
 	return lease, nil
 }
 
-// profile finds a profile, with a full lock if its mask was refused.
-func (i *issuer) profile(name string) (profile.Profile, bool) {
-	p, ok := i.profiles[name]
-	if _, fell := i.fallen.Load(name); fell {
-		p = p.AsFull()
-	}
-	return p, ok
-}
-
 // profileOf is a lease's profile, with what its caller chose.
 func (i *issuer) profileOf(held store.Lease) (profile.Profile, error) {
 	ended := &problem{code: leaseEnded, detail: "the lease's profile has changed: ask for a new lease"}
-	p, ok := i.profile(held.Profile)
+	p, ok := i.profiles[held.Profile]
 	if !ok {
 		return p, ended
 	}
@@ -268,23 +259,13 @@ func override(p profile.Profile, chosen map[string]any) (profile.Profile, string
 	return p, string(kept), err
 }
 
-// mint asks for a token and says of which profile it is: where the service
-// refuses the profile's mask, it may be that profile with a full lock.
-func (i *issuer) mint(r *http.Request, p profile.Profile, t profile.Terms, handle live.Secret) (live.Secret, profile.Profile, error) {
+// mint asks for a token.
+func (i *issuer) mint(r *http.Request, p profile.Profile, t profile.Terms, handle live.Secret) (live.Secret, error) {
 	begin := time.Now()
 	token, err := i.Minter.Mint(r.Context(), request(p, t, handle))
-	if i.FallBack && p.FieldMask() != "" && isBadRequest(err) {
-		full := p.AsFull()
-		if other, again := i.Minter.Mint(r.Context(), request(full, t, handle)); again == nil {
-			if _, fell := i.fallen.LoadOrStore(p.Name(), true); !fell {
-				i.Logger.Warn("the token service refuses the mask, so the profile has a full lock from now on: write lock: full", "profile", p.Name())
-			}
-			token, p, err = other, full, nil
-		}
-	}
 	add(r.Context(), slog.Int64("upstreamMicroseconds", time.Since(begin).Microseconds()))
 	if err == nil {
-		return token, p, nil
+		return token, nil
 	}
 	problem := &problem{code: upstreamUnavailable, detail: "the token service does not answer: try again later", cause: err}
 	if e, ok := errors.AsType[*upstream.Error](err); ok {
@@ -294,9 +275,9 @@ func (i *issuer) mint(r *http.Request, p profile.Profile, t profile.Terms, handl
 	case errors.Is(err, upstream.ErrRefused):
 		problem.code, problem.detail, problem.wait = upstreamRefused, "the token service refused: tell the operator the requestId", 0
 	case !errors.Is(err, upstream.ErrUnavailable) && r.Context().Err() == nil:
-		return token, p, err
+		return token, err
 	}
-	return token, p, problem
+	return token, problem
 }
 
 // request is what a profile's token is minted with.
@@ -305,12 +286,6 @@ func request(p profile.Profile, t profile.Terms, handle live.Secret) upstream.Re
 		Setup: p.Setup(handle), FieldMask: p.FieldMask(), Uses: p.Uses(),
 		Expire: t.Expire, NewSessionExpire: t.NewSessionExpire,
 	}
-}
-
-// isBadRequest reports whether the service takes no request of this form.
-func isBadRequest(err error) bool {
-	e, ok := errors.AsType[*upstream.Error](err)
-	return ok && e.HTTP == http.StatusBadRequest && !errors.Is(err, upstream.ErrMisdated)
 }
 
 func storeProblem(err error) error {

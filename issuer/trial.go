@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -71,4 +72,10 @@ func tried(p profile.Profile, err error) error {
 		return nil
 	}
 	return fmt.Errorf("mint with profile %q: %w", p.Name(), err)
+}
+
+// isBadRequest reports whether the service takes no request of this form.
+func isBadRequest(err error) bool {
+	e, ok := errors.AsType[*upstream.Error](err)
+	return ok && e.HTTP == http.StatusBadRequest && !errors.Is(err, upstream.ErrMisdated)
 }

@@ -102,6 +102,10 @@ func (s *Server) reset(name string) {
 	old.close()
 }
 
+// Reset forgets all that happened in the namespace of those who name none, but for
+// the time: tokens, sessions, journal, and how far the scenario has come.
+func (s *Server) Reset() { s.reset("") }
+
 // Now is the emulator's time, UTC. Whoever dates requests to the emulator by
 // another clock finds its tokens expired after an Advance.
 func (s *Server) Now() time.Time { return s.world().clock.Now() }

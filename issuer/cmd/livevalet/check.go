@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -94,23 +95,37 @@ func tell(w io.Writer, p profile.Profile) {
 	fmt.Fprintln(w)
 }
 
-// tryAtStart lets the token service judge the profiles. It is no error that the
-// service cannot be asked: it may be there when the first page comes.
-func (s service) tryAtStart(ctx context.Context, log *slog.Logger, profiles []profile.Profile) error {
-	ctx, cancel := context.WithTimeout(ctx, tryLimit)
-	defer cancel()
-	var refused []error
-	for _, p := range orDefault(profiles) {
+// warn tells what will surprise.
+func warn(log *slog.Logger, profiles []profile.Profile) {
+	for _, p := range profiles {
 		for _, warning := range p.Warnings(connection) {
 			log.Warn(warning, "profile", p.Name())
 		}
-		switch err := issuer.Try(ctx, s.client, p, s.client.Now); {
+	}
+}
+
+// tried lets the token service judge the profiles and gives those to use. Where it
+// refuses a mask, orFull gives the profile a full lock, and says so; any other refusal
+// is an error. It is none that the service cannot be asked: it may be there when the
+// first page comes.
+func (s service) tried(ctx context.Context, log *slog.Logger, profiles []profile.Profile, orFull bool) ([]profile.Profile, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryLimit)
+	defer cancel()
+	profiles = slices.Clone(orDefault(profiles))
+	var refused []error
+	for n, p := range profiles {
+		err := issuer.Try(ctx, s.client, p, s.client.Now)
+		_, mask := errors.AsType[*issuer.MaskError](err)
+		switch {
+		case mask && orFull:
+			log.Warn("the profile has a full lock from now on", "error", err)
+			profiles[n] = p.AsFull()
 		case errors.Is(err, upstream.ErrRefused):
 			refused = append(refused, err)
 		case err != nil:
 			log.Warn("the token service cannot be asked whether it takes the profiles", "error", err)
-			return errors.Join(refused...)
+			return profiles, errors.Join(refused...)
 		}
 	}
-	return errors.Join(refused...)
+	return profiles, errors.Join(refused...)
 }

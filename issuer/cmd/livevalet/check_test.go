@@ -159,18 +159,60 @@ func TestAMaskThatTheServiceRefuses(t *testing.T) {
 			})
 		}
 	}
-	for _, args := range [][]string{{"dev", "--listen", ":0"}, {"dev", "--listen", ":0", "--emulator-u3-strict-mask"}} {
-		r := start(t, nil, args...)
-		want := "masked"
-		if len(args) > 3 {
-			want = "full"
+}
+
+// The trial is over when dev is ready, and has left nothing in the emulator: neither
+// a token nor the mint that a scenario waits for.
+func TestDevTriesTheMaskAtItsStart(t *testing.T) {
+	scenario := write(t, "steps: [expect: mint]")
+	for lock, masks := range map[string][]string{"masked": nil, "full": {"--emulator-u3-strict-mask"}} {
+		t.Run("with an emulator of its own it has the lock "+lock, func(t *testing.T) {
+			r := start(t, nil, append([]string{"dev", "--listen", ":0", "--emulator-scenario", scenario}, masks...)...)
+			r.fellBack(t, lock)
+			if _, _, text := r.call(t, http.MethodGet, "/__emulator/tokens", ""); strings.Contains(text, `"lock"`) {
+				t.Errorf("the emulator has %s", text)
+			}
+			if _, _, text := r.call(t, http.MethodGet, "/__emulator/scenario", ""); !strings.Contains(text, `"done":false`) {
+				t.Errorf("the scenario says %s", text)
+			}
+			r.has(t, lock)
+		})
+		t.Run("with another it has the lock "+lock, func(t *testing.T) {
+			google := start(t, nil, append([]string{"emulate", "--listen", ":0"}, masks...)...)
+			r := start(t, map[string]string{"GEMINI_API_KEY": "emulator"}, "dev", "--listen", ":0", "--base-url", google.url)
+			r.fellBack(t, lock)
+			r.has(t, lock)
+		})
+	}
+}
+
+// fellBack checks that the log tells of a full lock, if it should.
+func (r running) fellBack(t *testing.T, lock string) {
+	t.Helper()
+	if said := strings.Contains(r.log.String(), "refuses the mask path tools, "); said != (lock == "full") {
+		t.Errorf("it begins with %s", r.log)
+	}
+}
+
+// has checks that tokens have a lock, and work.
+func (r running) has(t *testing.T, lock string) {
+	t.Helper()
+	if _, _, text := r.call(t, http.MethodPost, "/v1/token", ""); !strings.Contains(text, `"lock":"`+lock+`"`) {
+		t.Errorf("a token is %s", text)
+	}
+	r.token(t).open(t)
+}
+
+func TestAServiceThatIsDownStopsNobodyFromStarting(t *testing.T) {
+	env := map[string]string{"GEMINI_API_KEY": "emulator"}
+	config := write(t, "hosts: [localhost]\nauth: {apiKeysFile: "+write(t, "shop:"+hashOf("sesame"))+"}")
+	for _, args := range [][]string{{"dev"}, {"serve", "--config", config}} {
+		r := start(t, env, append(args, "--listen", ":0", "--base-url", "http://127.0.0.1:9")...)
+		if !strings.Contains(r.log.String(), "cannot be asked whether it takes the profiles") {
+			t.Errorf("%s begins with %s", args[0], r.log)
 		}
-		if _, _, text := r.call(t, http.MethodPost, "/v1/token", ""); !strings.Contains(text, `"lock":"`+want+`"`) {
-			t.Errorf("%v gives %s", args, text)
-		}
-		r.token(t).open(t)
-		if said := strings.Count(r.log.String(), "has a full lock from now on"); said != len(args)-3 {
-			t.Errorf("%v says so %d times", args, said)
+		if status, _, text := r.call(t, http.MethodPost, "/v1/token", "", "Authorization", "Bearer sesame"); status != http.StatusServiceUnavailable && args[0] == "serve" {
+			t.Errorf("a token is %d %s", status, text)
 		}
 	}
 }

@@ -10,7 +10,9 @@ import (
 
 	"github.com/livevalet/livevalet/issuer"
 	"github.com/livevalet/livevalet/issuer/authn"
+	"github.com/livevalet/livevalet/issuer/emulator"
 	"github.com/livevalet/livevalet/issuer/site"
+	"github.com/livevalet/livevalet/issuer/store"
 	"github.com/livevalet/livevalet/issuer/upstream"
 	"github.com/livevalet/livevalet/wasm/live"
 	"github.com/livevalet/livevalet/web"
@@ -70,6 +72,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	host, port := reachable(listener)
 	r := &routes{log: p.log}
 	stop := func() { r.stopping.Store(true) }
+	var e *emulator.Server
 	var now func() time.Time
 	if emulated {
 		flags.BaseURL = "http://" + net.JoinHostPort(host, port)
@@ -78,7 +81,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 		}
 		s.live = issuer.LiveHere
 		announce(p.log, key, from, s.name)
-		e := c.Emulator.server(p)
+		e = c.Emulator.server(p)
 		e.Scenario = scenario
 		r.emulator, now = e, func() time.Time { return e.NowFor(key.Reveal()) }
 		stop = func() { r.stopping.Store(true); e.Close() }
@@ -96,17 +99,26 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if r.token, err = issuer.New(issuer.Config{
-		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live, FallBack: true,
-		Profiles: profiles, Limits: devLimits(),
+	tokens := newTokens(issuer.Config{
+		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live, Store: &store.Memory{}, Limits: devLimits(),
 		Connection: max(time.Duration(c.Emulator.Connection), 0), Now: now, Logger: p.log,
-	}); err != nil {
+	}, key)
+	if err := tokens.use(profiles); err != nil {
 		return err
 	}
+	r.token = tokens
 	if r.site, err = newSite(true, s.live); err != nil {
 		return err
 	}
-	return p.serve(ctx, server{listener: listener, handler: r.handler(), stop: stop})
+	return p.serve(ctx, server{listener: listener, handler: r.handler(), stop: stop, begin: func(ctx context.Context) {
+		fitting, err := s.tried(ctx, p.log, profiles, true)
+		if err = errors.Join(err, tokens.use(fitting)); err != nil {
+			p.log.Error("pages get no tokens", "error", err)
+		}
+		if e != nil {
+			e.Reset() // as if nobody had asked yet
+		}
+	}})
 }
 
 func newSite(demo bool, live issuer.LiveOrigin) (http.Handler, error) {

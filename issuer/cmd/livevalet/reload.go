@@ -66,7 +66,7 @@ func (c *serveCommand) follow(ctx context.Context, p *program, s service, f *fil
 		followFile(ctx, c.Config, f.seen, hangUp, func() {
 			read, profiles, err := c.load(p.getenv)
 			if err == nil {
-				err = s.tryAtStart(ctx, p.log, profiles)
+				profiles, err = s.tried(ctx, p.log, profiles, false)
 			}
 			if err == nil {
 				err = t.use(profiles)
@@ -75,7 +75,8 @@ func (c *serveCommand) follow(ctx context.Context, p *program, s service, f *fil
 				p.log.Error("the profiles are still those of before", "error", err)
 				return
 			}
-			p.log.Info("uses new profiles", "file", c.Config, "profiles", len(orDefault(profiles)))
+			warn(p.log, profiles)
+			p.log.Info("uses new profiles", "file", c.Config, "profiles", len(profiles))
 			if f.otherKeys() != read.otherKeys() {
 				p.log.Warn("only profiles are read anew: start again for what else has changed", "file", c.Config)
 			}

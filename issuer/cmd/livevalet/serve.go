@@ -68,9 +68,10 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer ops.close()
-	if err := s.tryAtStart(ctx, p.log, profiles); err != nil {
+	if profiles, err = s.tried(ctx, p.log, profiles, false); err != nil {
 		return err
 	}
+	warn(p.log, profiles)
 
 	held, err := f.openStore(ctx, p, c.VolatileStore)
 	if err != nil {

@@ -30,6 +30,9 @@ type server struct {
 	tls      *tls.Config // nil: plain text
 	stop     func()      // called when the stop begins; ends what Shutdown does not know of
 
+	// begin is called when requests are taken, before the ready line. Nil is nothing.
+	begin func(context.Context)
+
 	// notice is how long requests are still taken after that, so that whoever
 	// sends them can learn from /readyz to send them elsewhere.
 	notice time.Duration
@@ -61,6 +64,9 @@ func (p *program) serve(ctx context.Context, s server) error {
 			failed <- h.Serve(s.listener)
 		}
 	}()
+	if s.begin != nil {
+		s.begin(ctx)
+	}
 	p.log.Info("serves", "address", s.listener.Addr().String())
 	if _, err := fmt.Fprintf(p.stdout, "livevalet: ready %s\n", browserURL(s.listener, s.tls != nil)); err != nil {
 		p.log.Warn("nobody reads the ready line")
