@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/livevalet/livevalet/issuer/audit"
+	"github.com/livevalet/livevalet/wasm/live"
 )
 
 // Auditor keeps evidence. An error means that the next line, or this one, cannot
@@ -21,6 +22,10 @@ type Record struct {
 	// Audit gets a line for each decision before anybody hears of it. Nil keeps
 	// none.
 	Audit Auditor
+
+	// TokenKey keys the hashes by which Audit knows tokens, see [audit.HashOf].
+	// Required with Audit.
+	TokenKey live.Secret
 
 	// Required refuses what cannot be put on record: no token is given out.
 	// Without it the log tells of the failure.

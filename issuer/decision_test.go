@@ -45,7 +45,11 @@ func (d *disk) lines(t *testing.T) (all []map[string]any) {
 	return all
 }
 
-func hashed(secret string) string { return fmt.Sprintf("%x", audit.HashOf(live.NewSecret(secret))) }
+var tokenKey = live.NewSecret("CANARY-token-key")
+
+func hashed(token string) string {
+	return fmt.Sprintf("%x", audit.HashOf(tokenKey, live.NewSecret(token)))
+}
 
 func TestEveryDecisionIsOnRecord(t *testing.T) { synctest.Test(t, testEveryDecision) } // so that no second ends meanwhile
 
@@ -54,7 +58,7 @@ func testEveryDecision(t *testing.T) {
 	var counted []string
 	d := open(t, func(c *Config) {
 		c.Authenticator = ada{}
-		c.Record = Record{Audit: audit.New(&evidence), Counted: func(e audit.Entry) {
+		c.Record = Record{TokenKey: tokenKey, Audit: audit.New(&evidence), Counted: func(e audit.Entry) {
 			counted = append(counted, fmt.Sprintf("%s/%s/%s", e.Decision, e.Code, e.Profile))
 		}}
 	})
@@ -75,7 +79,7 @@ func testEveryDecision(t *testing.T) {
 		d.ask(c.path, c.body, c.change)
 	}
 
-	lease := hashed(a.LeaseID)
+	lease := fmt.Sprintf("%x", store.KeyOf(live.NewSecret(a.LeaseID)))
 	want := []map[string]any{
 		{"decision": "granted", "caller": "ada", "profile": "default", "lease": lease, "token": hashed("auth_tokens/1")},
 		{"decision": "renewed", "caller": "ada", "profile": "default", "lease": lease, "token": hashed("auth_tokens/2")},
@@ -132,7 +136,7 @@ func TestNoSecretIsOnRecord(t *testing.T) {
 	n := 0
 	d := open(t, func(c *Config) {
 		c.Profiles = []profile.Profile{secret}
-		c.Record.Audit = audit.New(&evidence)
+		c.Record.TokenKey, c.Record.Audit = tokenKey, audit.New(&evidence)
 		c.Minter = mint(func(context.Context, upstream.Request) (live.Secret, error) {
 			if n++; n > 2 {
 				return live.Secret{}, errors.New("CANARY")
@@ -161,7 +165,7 @@ func TestWhatCannotBePutOnRecordIsNotGiven(t *testing.T) {
 	evidence, leases, minted := &disk{full: true}, &store.Memory{}, 0
 	d := open(t, func(c *Config) {
 		c.Store = leases
-		c.Record = Record{Audit: audit.New(evidence), Required: true}
+		c.Record = Record{TokenKey: tokenKey, Audit: audit.New(evidence), Required: true}
 		next := coins()
 		c.Minter = mint(func(ctx context.Context, r upstream.Request) (live.Secret, error) { minted++; return next(ctx, r) })
 	})
@@ -200,7 +204,7 @@ func TestWhatCannotBePutOnRecordIsNotGiven(t *testing.T) {
 }
 
 func TestARecordThatIsNotRequiredIsMissedInTheLog(t *testing.T) {
-	d := open(t, func(c *Config) { c.Record.Audit = audit.New(&disk{full: true}) })
+	d := open(t, func(c *Config) { c.Record.TokenKey, c.Record.Audit = tokenKey, audit.New(&disk{full: true}) })
 	d.grant(t, "/v1/token", "")
 	if !strings.Contains(d.log.String(), `"audit":"write the audit: no space left"`) {
 		t.Errorf("the log is %s", d.log)

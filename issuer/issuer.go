@@ -147,6 +147,8 @@ func New(c Config) (http.Handler, error) {
 		return nil, errors.New("issuer: Config.Authenticator is missing: say who may have tokens")
 	case c.Minter == nil:
 		return nil, errors.New("issuer: Config.Minter is missing: say where tokens come from")
+	case c.Record.Audit != nil && c.Record.TokenKey.IsZero():
+		return nil, errors.New("issuer: Config.Record.TokenKey is missing: say what keys the hashes on record")
 	}
 	if len(c.Profiles) == 0 {
 		c.Profiles = []profile.Profile{profile.Default()}

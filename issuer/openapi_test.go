@@ -85,8 +85,10 @@ var ways = map[string]way{
 	"store_unavailable":      {config: func(c *Config) { c.Store = lost{errors.New("no route")} }},
 	"upstream_refused":       {config: mintFails(upstream.ErrRefused), before: ripen},
 	"upstream_unavailable":   {config: mintFails(upstream.ErrUnavailable), before: ripen},
-	"audit_unavailable":      {config: func(c *Config) { c.Record = Record{Audit: audit.New(&disk{full: true}), Required: true} }, before: ripen},
-	"budget_exhausted":       {config: bounded(profile.Limits{MinutesPerDay: 1}), before: ripen},
+	"audit_unavailable": {config: func(c *Config) {
+		c.Record = Record{TokenKey: tokenKey, Audit: audit.New(&disk{full: true}), Required: true}
+	}, before: ripen},
+	"budget_exhausted": {config: bounded(profile.Limits{MinutesPerDay: 1}), before: ripen},
 
 	"authenticator_unavailable": {config: func(c *Config) { c.Authenticator = says{authn.ErrUnavailable} }},
 	"revoked": {before: func(x *exchange) {

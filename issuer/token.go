@@ -82,7 +82,7 @@ func (i *issuer) give(w http.ResponseWriter, r *http.Request, p profile.Profile,
 	about(r.Context(), a.Lease.Key)
 	token, err := i.mint(r, p, terms, handle)
 	if err == nil {
-		err = i.Record.put(r, audit.Entry{Decision: made, Token: audit.HashOf(token), Expires: terms.Expire})
+		err = i.Record.put(r, audit.Entry{Decision: made, Token: audit.HashOf(i.Record.TokenKey, token), Expires: terms.Expire})
 	}
 	if err != nil {
 		i.undo(r, a)

@@ -10,6 +10,7 @@
 package audit
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"time"
@@ -49,21 +50,24 @@ type Entry struct {
 	Lost      int       `json:"lost,omitempty"`
 }
 
-// Hash stands for a token or a lease id: their SHA-256. It has no key, because
-// what it hides is random and too long to be guessed, and because whoever finds
-// a token must be able to look up whose it was, with
-//
-//	printf %s "$token" | sha256sum
-//
-// on every replica and after every restart.
+// Hash stands for a token or a lease id.
 type Hash [sha256.Size]byte
 
-// HashOf hashes a secret. The absent secret has the zero Hash.
-func HashOf(s live.Secret) Hash {
-	if s.IsZero() {
-		return Hash{}
+// HashOf hashes a token: HMAC-SHA-256. How hard the names of the service's tokens are
+// to guess is not ours to promise, so without the key a record tells nothing about
+// them. With it, whoever finds a token finds whose it was: all that write one record
+// have the same key, and keep it. The absent token has the zero Hash.
+//
+// A lease id has no key to its hash, which is the one that stores know it by: its 256
+// random bits are drawn here.
+func HashOf(key, token live.Secret) (h Hash) {
+	if token.IsZero() {
+		return h
 	}
-	return sha256.Sum256([]byte(s.Reveal()))
+	mac := hmac.New(sha256.New, []byte(key.Reveal()))
+	mac.Write([]byte(token.Reveal()))
+	mac.Sum(h[:0])
+	return h
 }
 
 // MarshalText gives 64 hexadecimal digits.

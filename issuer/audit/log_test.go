@@ -47,13 +47,13 @@ func openIn(t *testing.T, dir string) (*Log, string) {
 
 func TestALineSaysWhatIsKnownAndNoMore(t *testing.T) {
 	at := time.Date(2026, 11, 21, 12, 0, 0, 5e8, time.FixedZone("", 3600))
-	token := live.NewSecret("auth_tokens/CANARY")
+	key, token := live.NewSecret("CANARY-key"), live.NewSecret("auth_tokens/CANARY")
 	for name, c := range map[string]struct {
 		entry Entry
 		want  string
 	}{
-		"a token": {Entry{Time: at, RequestID: "R", Decision: Granted, Caller: "key:shop", Address: "192.0.2.1", Profile: "default", Lease: Hash{0xab}, Token: HashOf(token)},
-			`{"time":"2026-11-21T11:00:00.5Z","requestId":"R","decision":"granted","caller":"key:shop","address":"192.0.2.1","profile":"default","lease":"ab` + strings.Repeat("00", 31) + `","token":"` + fmt.Sprintf("%x", HashOf(token)) + `"}`},
+		"a token": {Entry{Time: at, RequestID: "R", Decision: Granted, Caller: "key:shop", Address: "192.0.2.1", Profile: "default", Lease: Hash{0xab}, Token: HashOf(key, token)},
+			`{"time":"2026-11-21T11:00:00.5Z","requestId":"R","decision":"granted","caller":"key:shop","address":"192.0.2.1","profile":"default","lease":"ab` + strings.Repeat("00", 31) + `","token":"` + fmt.Sprintf("%x", HashOf(key, token)) + `"}`},
 		"a refusal": {Entry{Time: at, RequestID: "R", Decision: Refused, Code: "rate_limited"},
 			`{"time":"2026-11-21T11:00:00.5Z","requestId":"R","decision":"refused","code":"rate_limited"}`},
 		"a name that would be two lines": {Entry{Time: at, Decision: Revoked, User: "a\n{\"decision\":\"granted\"}<\x00"},
@@ -67,12 +67,13 @@ func TestALineSaysWhatIsKnownAndNoMore(t *testing.T) {
 }
 
 func TestAHashIsThatOfTheUsualTool(t *testing.T) {
-	// printf %s auth_tokens/1 | sha256sum
-	const want = "4111bddae0eb56712b1b263b0b6f25194f8a42e876d499c7cf1bb9711ae3f5c4"
-	if h := HashOf(live.NewSecret("auth_tokens/1")); hex.EncodeToString(h[:]) != want {
+	// printf %s auth_tokens/1 | openssl dgst -sha256 -hmac CANARY-key
+	const want = "dbcfcc9c829183d5a8fdb52bcd96cdb06b71ae5a8e30063fb0d81f87cbaac91e"
+	key := live.NewSecret("CANARY-key")
+	if h := HashOf(key, live.NewSecret("auth_tokens/1")); hex.EncodeToString(h[:]) != want {
 		t.Errorf("it is %x", h)
 	}
-	if HashOf(live.Secret{}) != (Hash{}) {
+	if HashOf(key, live.Secret{}) != (Hash{}) {
 		t.Error("what is absent has a hash")
 	}
 }

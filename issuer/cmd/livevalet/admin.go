@@ -16,8 +16,8 @@ import (
 // unixPrefix begins the address of a Unix socket.
 const unixPrefix = "unix:"
 
-// minAdminToken is the length, in bytes, below which a token may be guessed.
-const minAdminToken = 16
+// minWord is the length, in bytes, below which a secret may be guessed.
+const minWord = 16
 
 // listenAdmin opens a listener that only this machine reaches.
 func listenAdmin(addr string) (net.Listener, error) {
@@ -85,9 +85,9 @@ func listenUnix(network, path string) (net.Listener, error) {
 	return l, nil
 }
 
-// readAdminToken reads a file that not everybody can read.
-func readAdminToken(name string) (live.Secret, error) {
-	fail := func(err error) (live.Secret, error) { return live.Secret{}, fmt.Errorf("admin.tokenFile: %w", err) }
+// readWord reads the file that a setting names, and that not everybody can read.
+func readWord(setting, name string) (live.Secret, error) {
+	fail := func(err error) (live.Secret, error) { return live.Secret{}, fmt.Errorf("%s: %w", setting, err) }
 	if name == "" {
 		return fail(errors.New("name a file, made with: openssl rand -hex 32"))
 	}
@@ -102,11 +102,11 @@ func readAdminToken(name string) (live.Secret, error) {
 	if err != nil {
 		return fail(err)
 	}
-	token := strings.TrimSpace(string(text))
-	if len(token) < minAdminToken || strings.ContainsAny(token, " \t\r\n") {
-		return fail(fmt.Errorf("%s does not hold one word of at least %d characters: make it with openssl rand -hex 32", name, minAdminToken))
+	word := strings.TrimSpace(string(text))
+	if len(word) < minWord || strings.ContainsAny(word, " \t\r\n") {
+		return fail(fmt.Errorf("%s does not hold one word of at least %d characters: make it with openssl rand -hex 32", name, minWord))
 	}
-	return live.NewSecret(token), nil
+	return live.NewSecret(word), nil
 }
 
 // serveAdmin serves operators until stop is called, which lets their requests

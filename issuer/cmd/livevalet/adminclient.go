@@ -57,7 +57,7 @@ func (c adminFlags) client(p *program) (*adminClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := readAdminToken(f.Admin.TokenFile)
+	token, err := readWord("admin.tokenFile", f.Admin.TokenFile)
 	if err != nil {
 		return nil, err
 	}

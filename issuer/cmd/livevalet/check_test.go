@@ -13,7 +13,7 @@ func checks(t *testing.T, env map[string]string, config string, args ...string) 
 	t.Helper()
 	name := write(t, config)
 	var stdout, log output
-	err := run(t.Context(), append([]string{"check", "--config", name}, args...), environ(env), &stdout, &log)
+	err := run(t.Context(), append([]string{"check", "--config", name}, args...), environ(env), nil, &stdout, &log)
 	said = stdout.String()
 	if err != nil {
 		said += err.Error() + "\n"
@@ -117,7 +117,7 @@ func TestAStatusSaysWhoseMistakeItIs(t *testing.T) {
 		"two documents":              {nil, []string{"check", "--config", write(t, "a: 1\n---\nb: 1")}, 1},
 	} {
 		var stdout, log output
-		err := run(t.Context(), c.args, environ(c.env), &stdout, &log)
+		err := run(t.Context(), c.args, environ(c.env), nil, &stdout, &log)
 		if got := statusOf(err); got != c.want {
 			t.Errorf("%s: status %d, %v", name, got, err)
 		}
@@ -221,7 +221,7 @@ func TestAServiceThatIsDownStopsNobodyFromStarting(t *testing.T) {
 func refusal(t *testing.T, env map[string]string, args ...string) string {
 	t.Helper()
 	var stdout, log output
-	err := run(t.Context(), args, environ(env), &stdout, &log)
+	err := run(t.Context(), args, environ(env), nil, &stdout, &log)
 	if err == nil {
 		t.Fatal("it was not refused")
 	}

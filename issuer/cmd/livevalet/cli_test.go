@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,14 +14,14 @@ import (
 func command(t *testing.T, env map[string]string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, log output
-	err = run(t.Context(), args, environ(env), &out, &log)
+	err = run(t.Context(), args, environ(env), nil, &out, &log)
 	return out.String(), log.String(), err
 }
 
 func TestMintPrintsATokenOfAProfile(t *testing.T) {
 	google := start(t, nil, "emulate", "--listen", ":0")
 	audit := filepath.Join(t.TempDir(), "audit.jsonl")
-	config := write(t, "hosts: [localhost]\naudit: {file: "+audit+"}\nprofiles:\n  a: {}\n  b: {leash: 5m}")
+	config := write(t, "hosts: [localhost]\naudit: {file: "+audit+", keyFile: "+write(t, "CANARY-key-of-the-audit")+"}\nprofiles:\n  a: {}\n  b: {leash: 5m}")
 	env := map[string]string{"GEMINI_API_KEY": "emulator-CANARY"}
 	for name, c := range map[string]struct {
 		args    []string
@@ -58,7 +59,7 @@ func TestMintPrintsATokenOfAProfile(t *testing.T) {
 		want string
 	}{
 		"a profile that is not there":        {[]string{"--config", config, "--profile", "c"}, "there are a, b"},
-		"required records that do not work":  {[]string{"--config", write(t, "audit: {file: /dev/full, required: true}")}, "audit: "},
+		"required records that do not work":  {[]string{"--config", write(t, "audit: {file: /dev/full, keyFile: "+write(t, "CANARY-key-of-the-audit")+", required: true}")}, "audit: "},
 		"a service that refuses the profile": {[]string{"--config", write(t, "profiles: {default: {model: gemini-2.5-flash}}"), "--base-url", "http://127.0.0.1:9"}, "not available"},
 	} {
 		if stdout, stderr, err := command(t, env, append([]string{"mint", "--base-url", google.url}, c.args...)...); err == nil || stdout != "" || !strings.Contains(err.Error(), c.want) {
@@ -98,6 +99,53 @@ func TestOperatorsTakeAccessAwayAtARunningServer(t *testing.T) {
 	}
 }
 
+// Whose a token was can be told after a restart, by every process with the key, and
+// by nobody else.
+func TestATokenThatWasFoundHasAnOwner(t *testing.T) {
+	o := operate(t, "")
+	o.token(t, shop...)
+	g := o.token(t, shop...)
+	if err := o.stop(); err != nil {
+		t.Fatal(err)
+	}
+	rotated := o.audit + ".1"
+	if err := os.Rename(o.audit, rotated); err != nil {
+		t.Fatal(err)
+	}
+	again := start(t, map[string]string{"GEMINI_API_KEY": "emulator-x"}, "serve", "--config", o.config, "--base-url", o.google.url)
+	h := again.token(t, shop...)
+	for name, c := range map[string]struct {
+		token string
+		files []string
+		env   string // another key
+		want  string // the lease; empty: nothing is found
+	}{
+		"in the file":                   {h.Token + "\n", nil, "", h.LeaseID},
+		"in one that was rotated away":  {g.Token, []string{rotated, o.audit}, "", g.LeaseID},
+		"not in that one":               {g.Token, nil, "", ""},
+		"with another key":              {h.Token, nil, write(t, "CANARY-another-key"), ""},
+		"that nobody has":               {"auth_tokens/CANARY", nil, "", ""},
+		"without saying which":          {"\n", nil, "", ""},
+		"in a file that is not there":   {h.Token, []string{"/nowhere"}, "", ""},
+		"with a key that is not there":  {h.Token, nil, "/nowhere", ""},
+		"that is longer than there are": {strings.Repeat("CANARY", 1000), nil, "", ""},
+	} {
+		var stdout, log output
+		err := run(t.Context(), append([]string{"find", "--config", o.config}, c.files...),
+			environ(map[string]string{"LIVEVALET_AUDIT_KEYFILE": c.env}), strings.NewReader(c.token), &stdout, &log)
+		if c.want == "" {
+			if err == nil || stdout.String() != "" || strings.Contains(err.Error()+log.String(), "CANARY") {
+				t.Errorf("%s: %v, %s", name, err, &stdout)
+			}
+			continue
+		}
+		var line struct{ Decision, Caller, Lease string }
+		if jerr := json.Unmarshal([]byte(stdout.String()), &line); err != nil || jerr != nil || line.Decision != "granted" || line.Caller != "key:shop" || line.Lease != hashOf(c.want) {
+			t.Errorf("%s: %v, %s", name, err, &stdout)
+		}
+	}
+}
+
 func TestWhatOperatorsCannotDoIsSaid(t *testing.T) {
 	o := operate(t, "")
 	wrong := write(t, "CANARY-another-token")
@@ -120,7 +168,7 @@ func TestWhatOperatorsCannotDoIsSaid(t *testing.T) {
 }
 
 func TestEveryCommandTeachesByExample(t *testing.T) {
-	for _, name := range []string{"dev", "serve", "emulate", "probe", "mint", "revoke", "leases"} {
+	for _, name := range []string{"dev", "serve", "emulate", "probe", "mint", "revoke", "leases", "find"} {
 		if stdout, _, err := command(t, nil, name, "--help"); err != nil || strings.Count(stdout, "livevalet "+name) < 2 {
 			t.Errorf("%s --help says %s, %v", name, stdout, err)
 		}

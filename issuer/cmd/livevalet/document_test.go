@@ -22,7 +22,7 @@ func TestTheDocumentedFilesAreFine(t *testing.T) {
 			t.Errorf("%s has no example", name)
 		}
 		for _, block := range blocks {
-			config := strings.NewReplacer("/etc/livevalet/callers", keys, "/etc/livevalet/admin.token", token).Replace(block[1])
+			config := strings.NewReplacer("/etc/livevalet/callers", keys, "/etc/livevalet/admin.token", token, "/etc/livevalet/audit.key", token).Replace(block[1])
 			if !strings.Contains(config, "hosts:") { // a part of a file
 				config = "hosts: [voice.example]\n" + config
 			}

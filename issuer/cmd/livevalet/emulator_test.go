@@ -170,7 +170,7 @@ func TestEmulateEndsAsItsScenarioDoes(t *testing.T) {
 			defer cancel()
 			out, in := io.Pipe()
 			done := make(chan error, 1)
-			go func() { done <- run(ctx, args, nil, in, new(output)) }()
+			go func() { done <- run(ctx, args, nil, nil, in, new(output)) }()
 			line := make([]byte, 200)
 			n, err := out.Read(line)
 			if err != nil {

@@ -31,6 +31,7 @@ type file struct {
 
 	Audit struct {
 		File     string `yaml:"file"` // "-": standard output
+		KeyFile  string `yaml:"keyFile"`
 		Required bool   `yaml:"required"`
 	} `yaml:"audit"`
 	Admin struct {
@@ -98,6 +99,7 @@ func (f *file) overrides() map[string]func(string) error {
 		"TLS_KEY":          func(v string) error { f.TLS.Key = v; return nil },
 		"DEMO":             func(v string) (err error) { f.Demo, err = strconv.ParseBool(v); return err },
 		"AUDIT_FILE":       func(v string) error { f.Audit.File = v; return nil },
+		"AUDIT_KEYFILE":    func(v string) error { f.Audit.KeyFile = v; return nil },
 		"AUDIT_REQUIRED":   func(v string) (err error) { f.Audit.Required, err = strconv.ParseBool(v); return err },
 		"ADMIN_LISTEN":     func(v string) error { f.Admin.Listen = v; return nil },
 		"ADMIN_TOKENFILE":  func(v string) error { f.Admin.TokenFile = v; return nil },

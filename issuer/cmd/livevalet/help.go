@@ -57,6 +57,17 @@ the user holds ends with its token, within the profile's leash.
   livevalet revoke --admin-listen unix:/run/livevalet.sock --admin-tokenfile /etc/livevalet/admin.token key:shop`
 }
 
+// Help says why the token is not on the command line.
+func (findCommand) Help() string {
+	return `The token is read from standard input: others see command lines, and shells keep
+them. It must be whole, auth_tokens/ included.
+
+  livevalet find --config /etc/livevalet.yaml < token
+  livevalet find --config /etc/livevalet.yaml /var/log/livevalet/audit.jsonl* < token
+
+It asks no server, and reads what the owner of the audit can read.`
+}
+
 // Help says what the first column is.
 func (leasesCommand) Help() string {
 	return `Those that ended a few minutes ago are listed, too. A lease is shown by the first

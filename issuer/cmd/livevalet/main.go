@@ -21,7 +21,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
+	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "livevalet: %v\n", err)
 		os.Exit(statusOf(err))
 	}
@@ -48,13 +48,14 @@ func statusOf(err error) int {
 type program struct {
 	getenv func(string) string
 	given  []*kong.Flag // what the command line or the environment sets
+	stdin  io.Reader
 	stdout io.Writer
 	log    *slog.Logger
 }
 
 // run is the program. It returns when the command is done, or soon after ctx
 // ends. environ has the form of [os.Environ].
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	settings := settings(environ)
 	var cli struct {
 		Dev     devCommand     `cmd:"" help:"The demo on this machine: page, token endpoint and, without an API key, the emulator, on one address."`
@@ -65,6 +66,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		Mint    mintCommand    `cmd:"" help:"Make one token with your key and print it, to try a profile by hand."`
 		Revoke  revokeCommand  `cmd:"" help:"Take away a user's access at a running server, or give it back."`
 		Leases  leasesCommand  `cmd:"" help:"List what a user holds at a running server."`
+		Find    findCommand    `cmd:"" help:"Tell whose a token was that somebody found, from the audit."`
 		Version versionCommand `cmd:"" help:"Print the version."`
 
 		LogLevel  slog.Level `placeholder:"LEVEL" default:"info" help:"What the log on standard error begins with: debug, info, warn or error (info)."`
@@ -95,7 +97,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if cli.LogFormat == "text" {
 		log = slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cli.LogLevel})
 	}
-	return command.Run(ctx, &program{settings.get, flags, stdout, slog.New(log)})
+	return command.Run(ctx, &program{settings.get, flags, stdin, stdout, slog.New(log)})
 }
 
 // exit is how kong ends a program that was asked for help.

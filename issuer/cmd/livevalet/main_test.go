@@ -70,7 +70,7 @@ func start(t *testing.T, env map[string]string, args ...string) running {
 	out, in := io.Pipe()
 	log, done := &output{}, make(chan error, 1)
 	go func() {
-		err := run(ctx, args, environ(env), in, log)
+		err := run(ctx, args, environ(env), nil, in, log)
 		in.Close()
 		done <- err
 	}()
@@ -109,7 +109,7 @@ func refused(t *testing.T, env map[string]string, args ...string) string {
 	// Should it serve after all, it ends at once.
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := run(ctx, args, environ(env), &stdout, &log)
+	err := run(ctx, args, environ(env), nil, &stdout, &log)
 	if err == nil {
 		t.Fatalf("it was not refused: %s%s", &stdout, &log)
 	}
@@ -580,7 +580,7 @@ func TestServeSpeaksTLS(t *testing.T) {
 func TestVersionAndHelpAreForPeople(t *testing.T) {
 	for _, args := range [][]string{{"version"}, {"--help"}, {"dev", "--help"}} {
 		var stdout, log output
-		if err := run(t.Context(), args, nil, &stdout, &log); err != nil || !strings.Contains(stdout.String(), "livevalet") {
+		if err := run(t.Context(), args, nil, nil, &stdout, &log); err != nil || !strings.Contains(stdout.String(), "livevalet") {
 			t.Errorf("%v: %v, %s", args, err, &stdout)
 		}
 	}

@@ -88,12 +88,16 @@ func (f *file) recordSingle(p profile.Profile, token live.Secret, expires time.T
 	if f.Audit.File == "" || f.Audit.File == auditStdout {
 		return nil
 	}
+	key, err := readWord("keyFile", f.Audit.KeyFile)
+	if err != nil {
+		return err
+	}
 	l, err := audit.Open(f.Audit.File)
 	if err != nil {
 		return err
 	}
 	err = l.Write(audit.Entry{
-		Time: time.Now(), Decision: audit.Granted, Caller: "operator", Profile: p.Name(), Token: audit.HashOf(token), Expires: expires,
+		Time: time.Now(), Decision: audit.Granted, Caller: "operator", Profile: p.Name(), Token: audit.HashOf(key, token), Expires: expires,
 	})
 	return errors.Join(err, l.Close())
 }

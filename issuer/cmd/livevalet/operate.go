@@ -30,14 +30,20 @@ type operations struct {
 
 // checkOperations notes what is wrong with audit and admin.
 func (f *file) checkOperations(note func(err error, path ...string)) {
-	if f.Audit.Required && f.Audit.File == "" {
+	switch {
+	case f.Audit.File != "":
+		_, err := readWord("audit.keyFile", f.Audit.KeyFile)
+		note(err, "audit")
+	case f.Audit.Required:
 		note(errors.New("audit.required needs audit.file, which may be - for standard output"), "audit")
+	case f.Audit.KeyFile != "":
+		note(errors.New("audit.keyFile does nothing without audit.file"), "audit")
 	}
 	switch {
 	case f.Admin.Listen != "":
 		_, _, err := adminAddress(f.Admin.Listen)
 		note(err, "admin", "listen")
-		_, err = readAdminToken(f.Admin.TokenFile)
+		_, err = readWord("admin.tokenFile", f.Admin.TokenFile)
 		note(err, "admin")
 	case f.Admin.TokenFile != "":
 		note(errors.New("admin.tokenFile does nothing without admin.listen"), "admin")
@@ -56,7 +62,7 @@ func openOperations(p *program, f *file, now func() time.Time) (*operations, err
 		return o, nil
 	}
 	var err error
-	if o.adminToken, err = readAdminToken(f.Admin.TokenFile); err == nil {
+	if o.adminToken, err = readWord("admin.tokenFile", f.Admin.TokenFile); err == nil {
 		o.admin, err = listenAdmin(f.Admin.Listen)
 	}
 	if err != nil {
@@ -69,9 +75,13 @@ func openOperations(p *program, f *file, now func() time.Time) (*operations, err
 // openAudit begins the evidence of this process with a line, which shows that
 // lines can be written.
 func (o *operations) openAudit(p *program, f *file) (err error) {
-	switch f.Audit.File {
-	case "":
+	if f.Audit.File == "" {
 		return nil
+	}
+	if o.record.TokenKey, err = readWord("keyFile", f.Audit.KeyFile); err != nil {
+		return err
+	}
+	switch f.Audit.File {
 	case auditStdout:
 		o.audit = audit.New(p.stdout)
 	default:

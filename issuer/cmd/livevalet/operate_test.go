@@ -40,9 +40,9 @@ func operate(t *testing.T, words string) operated {
 listen: 127.0.0.1:0
 hosts: [localhost]
 auth: {apiKeysFile: %s}
-audit: {file: %s, required: true}
+audit: {file: %s, keyFile: %s, required: true}
 admin: {listen: 'unix:%s', tokenFile: %s}
-%s`, write(t, "shop:"+hashOf("CANARY-bearer")), o.audit, o.socket(), write(t, adminCanary+"\n"), words))
+%s`, write(t, "shop:"+hashOf("CANARY-bearer")), o.audit, write(t, "CANARY-key-of-the-audit"), o.socket(), write(t, adminCanary+"\n"), words))
 	o.running = start(t, map[string]string{"GEMINI_API_KEY": "emulator-CANARY-key"}, "serve", "--config", o.config, "--base-url", o.google.url)
 	o.op = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", o.socket())
@@ -262,8 +262,11 @@ func TestUnsafeOperationsAreRefused(t *testing.T) {
 		"an admin token that is not there":         {"admin: {listen: ':0', tokenFile: /nowhere}", "no such file"},
 		"an admin token without a listener":        {"admin: {tokenFile: TOKEN}", "admin.tokenFile does nothing"},
 		"records that are required and nowhere":    {"audit: {required: true}", "line 3: audit.required needs audit.file"},
-		"records in no directory":                  {"audit: {file: /nowhere/audit.jsonl}", "audit: open"},
-		"required records on a full disk":          {"audit: {file: /dev/full, required: true}", "no space left"},
+		"records in no directory":                  {"audit: {file: /nowhere/audit.jsonl, keyFile: TOKEN}", "audit: open"},
+		"required records on a full disk":          {"audit: {file: /dev/full, keyFile: TOKEN, required: true}", "no space left"},
+		"records without a key":                    {"audit: {file: '-'}", "line 3: audit.keyFile: name a file, made with: openssl rand"},
+		"records with a key that all can read":     {"audit: {file: '-', keyFile: " + open + "}", "line 3: audit.keyFile: everybody"},
+		"a key without records":                    {"audit: {keyFile: TOKEN}", "line 3: audit.keyFile does nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := write(t, "hosts: [localhost]\nauth: {apiKeysFile: "+keys+"}\n"+strings.ReplaceAll(c.words, "TOKEN", token))

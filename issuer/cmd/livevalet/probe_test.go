@@ -16,7 +16,7 @@ func TestProbeTellsEveryFactAndFailsWhereOneDoesNotHold(t *testing.T) {
 	nothing := httptest.NewServer(http.NotFoundHandler())
 	defer nothing.Close()
 	var stdout, log output
-	err := run(t.Context(), []string{"probe", "--base-url", nothing.URL}, nil, &stdout, &log)
+	err := run(t.Context(), []string{"probe", "--base-url", nothing.URL}, nil, nil, &stdout, &log)
 	if err == nil || !strings.Contains(err.Error(), "of 76 facts do not hold") {
 		t.Errorf("it ends with %v", err)
 	}
@@ -65,7 +65,7 @@ func TestProbeSaysWhyItCannotKeepApart(t *testing.T) {
 	}))
 	defer full.Close()
 	var stdout, log output
-	err := run(t.Context(), []string{"probe", "--base-url", full.URL}, nil, &stdout, &log)
+	err := run(t.Context(), []string{"probe", "--base-url", full.URL}, nil, nil, &stdout, &log)
 	if err == nil || !strings.Contains(err.Error(), "1024 namespaces already") || stdout.String() != "" {
 		t.Errorf("it prints %s and ends with %v", &stdout, err)
 	}

@@ -19,7 +19,7 @@ func TestServeRefusesARedisThatForgets(t *testing.T) {
 		var stdout, log output
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		err := run(ctx, args, environ(env), &stdout, &log)
+		err := run(ctx, args, environ(env), nil, &stdout, &log)
 		if err == nil || stdout.String() != "" || strings.Contains(err.Error()+log.String(), "CANARY") {
 			t.Fatalf("it serves, or tells a secret: %v\n%s%s", err, &stdout, &log)
 		}
