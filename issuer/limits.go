@@ -99,7 +99,9 @@ func (i *issuer) decide(w http.ResponseWriter, r *http.Request, p profile.Profil
 	if err == nil {
 		var fields rateFields
 		for _, n := range []int{ofCaller, ofAddress} { // the others are nobody's business
-			fields.add(rateNames[n], a.Rates[n].Quota(), a.Rates[n].Window(), granted.Rates[n].Remaining, granted.Rates[n].Reset)
+			left, interval := granted.Rates[n], a.Rates[n].Interval()
+			next := left.Reset - (left.Reset-1)/interval*interval // when one more is earned back
+			fields.rate(rateNames[n], a.Rates[n].Rate, left.Remaining, next)
 		}
 		fields.set(w.Header())
 		return a, nil
@@ -112,14 +114,14 @@ func (i *issuer) decide(w http.ResponseWriter, r *http.Request, p profile.Profil
 	problem := &problem{wait: refused.Wait, cause: err}
 	switch refused.Limit {
 	case store.ByRate:
-		rate := a.Rates[refused.Rate]
-		fields.add(rateNames[refused.Rate], rate.Quota(), rate.Window(), 0, refused.Wait)
+		fields.rate(rateNames[refused.Rate], a.Rates[refused.Rate].Rate, 0, refused.Wait)
 		problem.code, problem.detail = rateLimited, "too many tokens were asked for: wait as Retry-After says"
 	case store.BySlots:
-		fields.add("leases", a.Slots.Max, p.Leash(), 0, refused.Wait)
+		fields.policy("leases", a.Slots.Max, `qu="concurrent-requests"`)
+		fields.limit("leases", 0, refused.Wait)
 		problem.code, problem.detail = tooManyLeases, "you have as many conversations as you may: Retry-After says when the next may begin; one that was ended counts until its token expires"
 	case store.ByBudget:
-		fields.add("minutes", p.Limits().MinutesPerDay, 24*time.Hour, 0, refused.Wait)
+		fields.limit("minutes", 0, refused.Wait) // for whose policy the draft has no unit
 		problem.code, problem.detail = budgetExhausted, "the minutes of today are used up: they begin anew at midnight UTC"
 	}
 	fields.set(w.Header())
@@ -127,18 +129,28 @@ func (i *issuer) decide(w http.ResponseWriter, r *http.Request, p profile.Profil
 }
 
 // rateFields are RateLimit-Policy and RateLimit, as
-// draft-ietf-httpapi-ratelimit-headers has them since its version 8.
+// draft-ietf-httpapi-ratelimit-headers has them in its version 11.
 type rateFields struct{ policies, limits []string }
 
-// add tells of a limit: quota in each window, of which there are remaining, and all
-// in reset; after a refusal, one more in reset.
-func (f *rateFields) add(name string, quota int, window time.Duration, remaining int, reset time.Duration) {
-	f.policies = append(f.policies, fmt.Sprintf("%q;q=%d;w=%d", name, quota, wholeSeconds(window)))
-	f.limits = append(f.limits, fmt.Sprintf("%q;r=%d;t=%d", name, remaining, wholeSeconds(reset)))
+// rate tells of a rate: its burst and the time that earns it back, of which there are
+// remaining, and one more next.
+func (f *rateFields) rate(name string, r limit.Rate, remaining int, next time.Duration) {
+	f.policy(name, r.Quota(), fmt.Sprintf("w=%d", wholeSeconds(r.Window())))
+	f.limit(name, remaining, next)
+}
+
+func (f *rateFields) policy(name string, quota int, more string) {
+	f.policies = append(f.policies, fmt.Sprintf("%q;q=%d;%s", name, quota, more))
+}
+
+func (f *rateFields) limit(name string, remaining int, next time.Duration) {
+	f.limits = append(f.limits, fmt.Sprintf("%q;r=%d;t=%d", name, remaining, wholeSeconds(next)))
 }
 
 func (f *rateFields) set(h http.Header) {
-	h.Set("RateLimit-Policy", strings.Join(f.policies, ", "))
+	if len(f.policies) > 0 {
+		h.Set("RateLimit-Policy", strings.Join(f.policies, ", "))
+	}
 	h.Set("RateLimit", strings.Join(f.limits, ", "))
 }
 

@@ -70,10 +70,13 @@ func TestACallersRate(t *testing.T) {
 		}
 		a := d.read(t, first)
 		time.Sleep(9*time.Minute + 500*time.Millisecond)
-		for range 2 { // a renewal costs what a token costs
+		for n := range 2 { // a renewal costs what a token costs
 			res := d.ask("/v1/token/renew", renewing(a, "refused"), as("ada"))
 			if res.StatusCode != http.StatusOK {
 				t.Fatal(codeOf(t, res))
+			}
+			if got, want := res.Header.Get("RateLimit"), fmt.Sprintf(`"caller";r=%d;t=30, "address";r=%d;t=1`, 1-n, 59-n); got != want {
+				t.Errorf("RateLimit is %s, want %s", got, want)
 			}
 		}
 		for _, path := range []string{"/v1/token", "/v1/token/renew"} {
@@ -106,7 +109,7 @@ func TestACallersLeases(t *testing.T) {
 		}
 		tooMany := func(wait string) {
 			t.Helper()
-			refused(t, d.ask("/v1/token", "", as("ada")), tooManyLeases, wait, `"leases";q=3;w=720`, `"leases";r=0;t=`+wait)
+			refused(t, d.ask("/v1/token", "", as("ada")), tooManyLeases, wait, `"leases";q=3;qu="concurrent-requests"`, `"leases";r=0;t=`+wait)
 		}
 		tooMany("717")
 		d.ask("/v1/token/release", fmt.Sprintf(`{"leaseId":%q}`, held[0].LeaseID), as("ada"))
@@ -139,7 +142,7 @@ func TestACallersMinutes(t *testing.T) {
 		if res := d.ask("/v1/token/renew", renewing(a, "renew"), as("ada")); res.StatusCode != http.StatusOK { // 9 more
 			t.Fatal(codeOf(t, res))
 		}
-		refused(t, d.ask("/v1/token", "", as("ada")), budgetExhausted, "85860", `"minutes";q=30;w=86400`, `"minutes";r=0;t=85860`)
+		refused(t, d.ask("/v1/token", "", as("ada")), budgetExhausted, "85860", ``, `"minutes";r=0;t=85860`)
 		time.Sleep(9 * time.Minute)
 		if res := d.ask("/v1/token/renew", renewing(a, "renew"), as("ada")); res.StatusCode != http.StatusOK { // 9: all
 			t.Fatal(codeOf(t, res))
