@@ -39,14 +39,42 @@ const canary = "AIzaCANARY-key-00000-last"
 
 // output is a stream that can be read while it is written.
 type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+	mu    sync.Mutex
+	text  bytes.Buffer
+	grows chan struct{} // closed at the next write; nil: nobody waits for it
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.grows != nil {
+		close(o.grows)
+		o.grows = nil
+	}
 	return o.text.Write(p)
+}
+
+// await waits until there is that text behind the first so many bytes.
+func (o *output) await(t *testing.T, after int, want string) {
+	t.Helper()
+	late := time.After(time.Minute)
+	for {
+		o.mu.Lock()
+		text := o.text.String()[after:]
+		if o.grows == nil {
+			o.grows = make(chan struct{})
+		}
+		grows := o.grows
+		o.mu.Unlock()
+		if strings.Contains(text, want) {
+			return
+		}
+		select {
+		case <-grows:
+		case <-late:
+			t.Fatalf("it does not say %q: %s", want, text)
+		}
+	}
 }
 
 func (o *output) String() string {

@@ -108,11 +108,7 @@ func TestServeTakesNewProfilesWithoutARestart(t *testing.T) {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		for limit := time.Now().Add(30 * time.Second); !strings.Contains(r.log.String()[seen:], change.says); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(limit) {
-				t.Fatalf("the log does not say %q: %s", change.says, r.log.String()[seen:])
-			}
-		}
+		r.log.await(t, seen, change.says)
 		if says := strings.Contains(r.log.String()[seen:], "start again"); says != strings.Contains(change.text, "voice.test") {
 			t.Errorf("after %q it says that it must start again: %v", change.says, says)
 		}

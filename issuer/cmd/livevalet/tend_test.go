@@ -104,11 +104,7 @@ func TestServeTakesANewKeyWithoutARestart(t *testing.T) {
 		if err := os.WriteFile(name, []byte(change.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for limit := time.Now().Add(30 * time.Second); !strings.Contains(r.log.String()[seen:], change.says); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(limit) {
-				t.Fatalf("the log does not say %q: %s", change.says, r.log.String()[seen:])
-			}
-		}
+		r.log.await(t, seen, change.says)
 	}
 	if minted("new") != 1 {
 		t.Error("the new key does not mint")
@@ -123,11 +119,7 @@ func TestServeTellsOfAWrongClockAtItsStart(t *testing.T) {
 	google.call(t, http.MethodPost, "/__emulator/clock", `{"advance":"2h"}`)
 	config := write(t, "hosts: [localhost]\nauth: {apiKeysFile: "+write(t, "shop:"+hashOf("sesame"))+"}")
 	r := start(t, map[string]string{"GEMINI_API_KEY": "emulator"}, "serve", "--listen", ":0", "--config", config, "--base-url", google.url)
-	for limit := time.Now().Add(30 * time.Second); !strings.Contains(r.log.String(), `"secondsBehind":7`); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatalf("the log does not say so: %s", r.log)
-		}
-	}
+	r.log.await(t, 0, `"secondsBehind":7`)
 	r.token(t, "Authorization", "Bearer sesame")
 	if n := strings.Count(r.log.String(), "secondsBehind"); n != 1 {
 		t.Errorf("it says so %d times", n)
