@@ -100,10 +100,10 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	tokens := newTokens(issuer.Config{
-		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live, Store: &store.Memory{}, Limits: devLimits(),
+		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live, Store: &store.Memory{},
 		Connection: max(time.Duration(c.Emulator.Connection), 0), Now: now, Logger: p.log,
 	}, key)
-	if err := tokens.use(profiles); err != nil {
+	if err := tokens.use(profiles, devLimits()); err != nil {
 		return err
 	}
 	r.token = tokens
@@ -112,7 +112,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	}
 	return p.serve(ctx, server{listener: listener, handler: r.handler(), stop: stop, begin: func(ctx context.Context) {
 		fitting, err := s.tried(ctx, p.log, profiles, true)
-		if err = errors.Join(err, tokens.use(fitting)); err != nil {
+		if err = errors.Join(err, tokens.use(fitting, devLimits())); err != nil {
 			p.log.Error("pages get no tokens", "error", err)
 		}
 		if e != nil {

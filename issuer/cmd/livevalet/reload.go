@@ -3,11 +3,10 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,14 +23,14 @@ import (
 // when it is seen twice, because the first look may find half of it.
 const lookAtFile = 2 * time.Second
 
-// tokens is an issuer whose profiles can be replaced while it serves. Requests
-// under way keep those that they began with; leases go on under the new ones.
+// tokens is an issuer whose profiles and limits can be replaced while it serves.
+// Requests under way keep those that they began with; leases go on under the new ones.
 type tokens struct {
-	config  issuer.Config // but for the profiles
+	config  issuer.Config // but for profiles and limits
 	current atomic.Pointer[http.Handler]
 }
 
-// newTokens is an issuer without profiles. What its leases go by outlives a change
+// newTokens is an issuer that cannot be asked before use. What its leases go by outlives a change
 // of them, and a restart: handles belong to the project of the API key, so what they
 // are hashed with comes from that.
 func newTokens(c issuer.Config, apiKey live.Secret) *tokens {
@@ -40,9 +39,9 @@ func newTokens(c issuer.Config, apiKey live.Secret) *tokens {
 	return &tokens{config: c}
 }
 
-func (t *tokens) use(profiles []profile.Profile) error {
+func (t *tokens) use(profiles []profile.Profile, limits issuer.Limits) error {
 	c := t.config
-	c.Profiles = profiles
+	c.Profiles, c.Limits = profiles, limits
 	h, err := issuer.New(c)
 	if err == nil {
 		t.current.Store(&h)
@@ -55,7 +54,7 @@ func (t *tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	(*t.current.Load()).ServeHTTP(w, r)
 }
 
-// follow reads the profiles anew when the file changes or SIGHUP comes, until
+// follow reads profiles and limits anew when the file changes or SIGHUP comes, until
 // stop is called. What is wrong leaves those of before in use.
 func (c *serveCommand) follow(ctx context.Context, p *program, s service, f *file, t *tokens) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -69,16 +68,16 @@ func (c *serveCommand) follow(ctx context.Context, p *program, s service, f *fil
 				profiles, err = s.tried(ctx, p.log, profiles, false)
 			}
 			if err == nil {
-				err = t.use(profiles)
+				err = t.use(profiles, read.Limits.limits())
 			}
 			if err != nil {
-				p.log.Error("the profiles are still those of before", "error", err)
+				p.log.Error("profiles and limits are still those of before", "error", err)
 				return
 			}
 			warn(p.log, profiles)
-			p.log.Info("uses new profiles", "file", c.Config, "profiles", len(profiles))
-			if f.otherKeys() != read.otherKeys() {
-				p.log.Warn("only profiles are read anew: start again for what else has changed", "file", c.Config)
+			p.log.Info("uses new profiles and limits", "file", c.Config, "profiles", len(profiles))
+			if keys := f.changedSince(read); len(keys) > 0 {
+				p.log.Warn("what has changed beside profiles and limits needs a restart", "file", c.Config, "keys", keys)
 			}
 		})
 	})
@@ -89,17 +88,33 @@ func (c *serveCommand) follow(ctx context.Context, p *program, s service, f *fil
 	}
 }
 
-// otherKeys is what the file says beside its profiles.
-func (f *file) otherKeys() string {
-	var text strings.Builder
-	if root, ok := f.root.(ast.MapNode); ok {
-		for pair := root.MapRange(); pair.Next(); {
-			if pair.Key().GetToken().Value != "profiles" {
-				fmt.Fprintln(&text, pair.KeyValue())
-			}
+// changedSince names the keys that are not as they were, but for those that are
+// read anew. A key is what is written there, comments included.
+func (f *file) changedSince(read *file) (keys []string) {
+	before, after := f.written(), read.written()
+	for key := range before {
+		if _, there := after[key]; !there {
+			after[key] = ""
 		}
 	}
-	return text.String()
+	for key, text := range after {
+		if text != before[key] && key != "profiles" && key != "limits" {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// written is the text of the file, by its keys.
+func (f *file) written() map[string]string {
+	text := map[string]string{}
+	if root, ok := f.root.(ast.MapNode); ok {
+		for pair := root.MapRange(); pair.Next(); {
+			text[pair.Key().GetToken().Value] = pair.KeyValue().String()
+		}
+	}
+	return text
 }
 
 // followFile calls changed, from one goroutine, after each change of a file since

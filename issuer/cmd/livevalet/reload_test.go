@@ -99,7 +99,7 @@ func TestServeTakesNewProfilesWithoutARestart(t *testing.T) {
 		{"hosts: [", "still those of before", 404},
 		{hosts + rest + "  default: {lock: full, limits: {perCaller: 1000/m, concurrent: 1000}}\n  new: {}", "refuses the mask path tools", 404}, // the service does
 		{hosts + rest + "  default: {lock: full, limits: {perCaller: 1000/m, concurrent: 1000}}\n  new: {lock: none, limits: {perCaller: 1000/m, concurrent: 1000}}", `"profiles":2`, 200},
-		{"hosts: [localhost, voice.test]" + rest + "  default: {lock: full, limits: {perCaller: 1000/m, concurrent: 1000}}\n  new: {lock: none, limits: {perCaller: 1000/m, concurrent: 1000}}", "start again for what else has changed", 200},
+		{"hosts: [localhost, voice.test]" + rest + "  default: {lock: full, limits: {perCaller: 1000/m, concurrent: 1000}}\n  new: {lock: none, limits: {perCaller: 1000/m, concurrent: 1000}}", `needs a restart","file":"` + config + `","keys":["hosts"]`, 200},
 	} {
 		seen := len(r.log.String())
 		if err := os.WriteFile(config, []byte(change.text), 0o600); err != nil {
@@ -109,7 +109,7 @@ func TestServeTakesNewProfilesWithoutARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.log.await(t, seen, change.says)
-		if says := strings.Contains(r.log.String()[seen:], "start again"); says != strings.Contains(change.text, "voice.test") {
+		if says := strings.Contains(r.log.String()[seen:], "needs a restart"); says != strings.Contains(change.text, "voice.test") {
 			t.Errorf("after %q it says that it must start again: %v", change.says, says)
 		}
 		if status, text := ask("new"); status != change.new {
@@ -124,5 +124,40 @@ func TestServeTakesNewProfilesWithoutARestart(t *testing.T) {
 	}
 	if status := renew(lease, "h1"); status != http.StatusOK {
 		t.Errorf("its own lease gives %d", status)
+	}
+}
+
+func TestServeTakesNewLimitsWithoutARestart(t *testing.T) {
+	google := start(t, nil, "emulate", "--listen", ":0")
+	rest := "hosts: [localhost]\nauth: {apiKeysFile: " + write(t, "shop:"+hashOf("sesame")) + "}\nprofiles: {default: {limits: {perCaller: 1000/m, concurrent: 1000}}}\n"
+	config := write(t, "store: memory\n"+rest)
+	r := start(t, map[string]string{"GEMINI_API_KEY": "emulator-x"}, "serve", "--config", config, "--listen", ":0", "--base-url", google.url)
+	for _, change := range []struct {
+		text, says string
+		all        bool // of three tokens are given
+	}{
+		{"store: memory\n" + rest, "uses new profiles and limits", true},
+		{"store: memory\nlimits: {global: 1/d}\n" + rest, "uses new profiles and limits", false},
+		{"store: memory\nlimits: {global: 0/d}\n" + rest, "profiles and limits are still those of before", false},
+		{"store: memory\nlimits: {global: 1000/s}\n" + rest, "uses new profiles and limits", true},
+		{"listen: ':0'\nlimits: {global: 1000/s}\n" + rest, `"keys":["listen","store"]`, true},
+	} {
+		seen := len(r.log.String())
+		if err := os.WriteFile(config, []byte(change.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		r.log.await(t, seen, change.says)
+		allowed := 0
+		for range 3 {
+			if status, _, _ := r.call(t, http.MethodPost, "/v1/token", "", "Authorization", "Bearer sesame"); status == http.StatusOK {
+				allowed++
+			}
+		}
+		if (allowed == 3) != change.all {
+			t.Errorf("after %q %d tokens are given", change.text, allowed)
+		}
 	}
 }

@@ -81,10 +81,10 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	held = ops.metrics.watched(held)
 	tokens := newTokens(issuer.Config{
 		Guard: guard, Authenticator: who, Minter: ops.metrics.timed(s.client), Live: s.live,
-		Store: held, Limits: f.Limits.limits(), Address: f.clientAddress(),
+		Store: held, Address: f.clientAddress(),
 		Now: s.client.Now, Record: ops.record, Logger: p.log,
 	}, key)
-	if err := tokens.use(profiles); err != nil {
+	if err := tokens.use(profiles, f.Limits.limits()); err != nil {
 		return err
 	}
 	r := &routes{log: p.log, guard: guard, upstream: s.name, token: tokens}
