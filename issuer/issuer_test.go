@@ -71,7 +71,7 @@ func open(t *testing.T, change func(*Config)) desk {
 }
 
 // plenty is for tests that are not about limits.
-var plenty = profile.Limits{PerCaller: profile.Rate{Count: 1000, Per: time.Second}, Concurrent: 1000}
+var plenty = profile.Limits{PerCaller: limit.Rate{Count: 1000, Per: time.Second}, Concurrent: 1000}
 
 // ask sends a POST with a JSON body, if there is one, that change may spoil.
 func (d desk) ask(path, body string, change func(*http.Request)) *http.Response {

@@ -61,7 +61,7 @@ func (i *issuer) priced(a store.Ask, p profile.Profile, from string) store.Ask {
 	// Of anonymous callers nothing is known but their address.
 	who := p.Name() + "/" + cmp.Or(a.Lease.Caller, "anonymous at "+from)
 	a.Rates = []store.Rate{
-		ofCaller:  {Key: "caller/" + who, Rate: limit.Rate{Count: bounds.PerCaller.Count, Per: bounds.PerCaller.Per}},
+		ofCaller:  {Key: "caller/" + who, Rate: bounds.PerCaller},
 		ofAddress: {Key: "address/" + from, Rate: i.Limits.PerAddress},
 		ofProfile: {Key: "profile/" + p.Name(), Rate: i.Limits.PerProfile},
 		ofAll:     {Key: "all", Rate: i.Limits.Global},

@@ -58,7 +58,7 @@ func refused(t *testing.T, res *http.Response, want code, retryAfter, policy, ra
 
 func TestACallersRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, minted := limited(t, profile.Limits{PerCaller: profile.Rate{Count: 2, Per: time.Minute}, Concurrent: 100}, func(c *Config) {
+		d, minted := limited(t, profile.Limits{PerCaller: limit.Rate{Count: 2, Per: time.Minute}, Concurrent: 100}, func(c *Config) {
 			c.Limits.PerAddress = limit.Rate{Count: 60, Per: time.Minute}
 		})
 		first := d.ask("/v1/token", "", as("ada"))
@@ -245,7 +245,7 @@ func TestAnAddressCountsForAllThatItsOwnerHas(t *testing.T) {
 
 func TestAFailedMintGivesBackAllButTheRate(t *testing.T) {
 	fails := true
-	d, _ := limited(t, profile.Limits{PerCaller: profile.Rate{Count: 4, Per: time.Hour}, Concurrent: 1, MinutesPerDay: 12}, func(c *Config) {
+	d, _ := limited(t, profile.Limits{PerCaller: limit.Rate{Count: 4, Per: time.Hour}, Concurrent: 1, MinutesPerDay: 12}, func(c *Config) {
 		c.Minter = mint(func(context.Context, upstream.Request) (live.Secret, error) {
 			if fails {
 				return live.Secret{}, &upstream.Error{Kind: upstream.ErrUnavailable}

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/livevalet/livevalet/issuer/limit"
 	"github.com/livevalet/livevalet/wasm/live"
 )
 
@@ -187,7 +188,7 @@ func TestAllMistakesAreTold(t *testing.T) {
 		"of a setup that is allowed":     {Spec{Allow: []Allowance{{Path: "generationConfig.topK"}}, Setup: setup(`{"generationConfig":{"topK":1,"topP":1}}`)}, []string{"setup.generationConfig: this would have no effect"}},
 		"of a setup that no list has":    {Spec{Lock: Listed, Locked: []string{"model"}, Setup: setup(`{"systemInstruction":{}}`)}, []string{"setup.systemInstruction: this would have no effect"}},
 		"in claims":                      {Spec{Who: map[string][]any{"a": nil, "b": {map[string]any{}}, "c": {"x", 1, true}}}, []string{"who.a: ", "who.b: "}},
-		"in limits":                      {Spec{Limits: Limits{PerCaller: Rate{-1, 1}, MinutesPerDay: -1}}, []string{"limits.perCaller: ", "limits.minutesPerDay: "}},
+		"in limits":                      {Spec{Limits: Limits{PerCaller: limit.Rate{Count: -1, Per: 1}, MinutesPerDay: -1}}, []string{"limits.perCaller: ", "limits.minutesPerDay: "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := New("p", c.spec)
@@ -243,17 +244,8 @@ func TestWhoMayUseAProfile(t *testing.T) {
 	}
 }
 
-func TestARate(t *testing.T) {
-	for text, want := range map[string]string{"6/m": "6/m", " 10 / s": "10/s", "1/h": "1/h", "100/d": "100/d", "0/m": "", "-1/m": "", "6": "", "m": "", "6/w": "", "6/m/m": "", "9999999999/m": "", "1.5/m": "", "": ""} {
-		r, err := ParseRate(text)
-		if (err == nil) != (want != "") || err == nil && r.String() != want {
-			t.Errorf("%q gives %v, %v", text, r, err)
-		}
-	}
-}
-
 func TestTheBoundAndTheWarnings(t *testing.T) {
-	if b := Default().Bound(); b != (Bound{Starts: 6, Leash: defaultLeash, Rate: Rate{6, 60e9}}) {
+	if b := Default().Bound(); b != (Bound{Starts: 6, Leash: defaultLeash, Rate: limit.Rate{Count: 6, Per: 60e9}}) {
 		t.Errorf("the default's bound is %+v", b)
 	}
 	if w := Default().Warnings(600e9); len(w) != 1 || !strings.Contains(w[0], "minutesPerDay") {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/livevalet/livevalet/issuer/limit"
 )
 
 // Freedom is something that a page with a token of the profile, or the caller who
@@ -68,7 +70,7 @@ type Bound struct {
 
 	Leash   time.Duration // how long they go on once the caller may have no more
 	Minutes int           // of leases in a day; 0: no limit
-	Rate    Rate          // how often it can ask
+	Rate    limit.Rate    // how often it can ask
 }
 
 // Bound follows from limits, uses and leash.

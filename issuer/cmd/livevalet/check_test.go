@@ -78,7 +78,7 @@ profiles:
     setup: {systemInstruction: {parts: [{text: CANARY}]}, inputAudioTranscription: null, contextWindowCompression: null}
     leash: 5m
     uses: 2
-    limits: {perCaller: 10/h, concurrent: 2, minutesPerDay: 90}
+    limits: {perCaller: 10/h+2, concurrent: 2, minutesPerDay: 90}
     who: {groups: [voice], plan: pro}
     allow:
       - tools

@@ -26,9 +26,9 @@ type profileFile struct {
 	NewSession life           `yaml:"newSession"`
 	MaxSession life           `yaml:"maxSession"`
 	Limits     struct {
-		PerCaller     rate  `yaml:"perCaller"`
-		Concurrent    count `yaml:"concurrent"`
-		MinutesPerDay count `yaml:"minutesPerDay"`
+		PerCaller     rateText `yaml:"perCaller"`
+		Concurrent    count    `yaml:"concurrent"`
+		MinutesPerDay count    `yaml:"minutesPerDay"`
 	} `yaml:"limits"`
 }
 
@@ -37,7 +37,7 @@ func (p profileFile) spec() profile.Spec {
 		Model: p.Model, Setup: p.Setup, Lock: p.Lock.kind, Locked: p.Lock.paths, Uses: int(p.Uses),
 		Leash: time.Duration(p.Leash), NewSession: time.Duration(p.NewSession), MaxSession: time.Duration(p.MaxSession),
 		Limits: profile.Limits{
-			PerCaller: profile.Rate(p.Limits.PerCaller), Concurrent: int(p.Limits.Concurrent), MinutesPerDay: int(p.Limits.MinutesPerDay),
+			PerCaller: p.Limits.PerCaller.Rate, Concurrent: int(p.Limits.Concurrent), MinutesPerDay: int(p.Limits.MinutesPerDay),
 		},
 	}
 	for _, a := range p.Allow {
@@ -160,18 +160,3 @@ func (l *life) UnmarshalYAML(node ast.Node) error {
 	*l = life(d)
 	return nil
 }
-
-// rate is a profile.Rate.
-type rate profile.Rate
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (r *rate) UnmarshalText(text []byte) error {
-	parsed, err := profile.ParseRate(string(text))
-	if err == nil {
-		*r = rate(parsed)
-	}
-	return err
-}
-
-// UnmarshalYAML implements yaml.NodeUnmarshaler.
-func (r *rate) UnmarshalYAML(node ast.Node) error { return readText(node, r) }

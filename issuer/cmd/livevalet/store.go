@@ -101,16 +101,7 @@ func (l limitsFile) limits() issuer.Limits {
 type rateText struct{ limit.Rate }
 
 // UnmarshalYAML reads 30/m.
-func (r *rateText) UnmarshalYAML(node ast.Node) error {
-	var text string
-	if err := yamlfile.Decode(node, &text); err != nil {
-		return err
-	}
-	if err := r.UnmarshalText([]byte(text)); err != nil {
-		return yamlfile.Wrong(node, "%v", err)
-	}
-	return nil
-}
+func (r *rateText) UnmarshalYAML(node ast.Node) error { return readText(node, &r.Rate) }
 
 // clientAddress says for whose address a request counts: its peer's, unless a proxy
 // tells.
@@ -124,7 +115,7 @@ func (f *file) clientAddress() func(*http.Request) (netip.Addr, error) {
 // devProfiles are dev's: everybody is on this machine, and tries things out.
 func devProfiles() ([]profile.Profile, error) {
 	p, err := profile.New(profile.DefaultName, profile.Spec{Limits: profile.Limits{
-		PerCaller: profile.Rate{Count: 1000, Per: time.Second}, Concurrent: 100_000,
+		PerCaller: limit.Rate{Count: 1000, Per: time.Second}, Concurrent: 100_000,
 	}})
 	return []profile.Profile{p}, err
 }
