@@ -137,6 +137,10 @@ func checkProviderURL(text string) error {
 // says what is wrong with it.
 func (j *JWT) Warm(ctx context.Context) error { return j.keys.fetch(ctx, true) }
 
+// Ready is nil while there are keys to check tokens with, also old ones of a provider
+// that is down. Without any it asks for them, as seldom as callers make it do.
+func (j *JWT) Ready(ctx context.Context) error { return j.keys.ready(ctx) }
+
 // Authenticate gives the caller the ID "jwt:" and the subject, and all claims of
 // the token. While no keys can be had it says ErrUnavailable, of good tokens and
 // bad. Its errors name claims and quote none.

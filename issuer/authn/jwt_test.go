@@ -277,6 +277,42 @@ func TestForgersCannotMakeUsAskTheProvider(t *testing.T) {
 	})
 }
 
+func TestKeysThatAreGoodAreEnoughToBeReady(t *testing.T) {
+	with(t, JWTConfig{}, []any{public("1", newEC(t))}, func(t *testing.T, p *provider, j *JWT) {
+		ready := func(when string, want error, took time.Duration) {
+			t.Helper()
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			if err := j.Ready(ctx); !errors.Is(err, want) {
+				t.Errorf("%s: %v", when, err)
+			}
+			if got := time.Since(began); got != took {
+				t.Errorf("%s: it takes %v", when, got)
+			}
+		}
+		p.change(func() { p.frozen = true })
+		ready("frozen at start", ErrUnavailable, 2*time.Second)
+		time.Sleep(fetchLimit)
+		p.change(func() { p.frozen, p.down = false, true })
+		for range 20 {
+			ready("down", ErrUnavailable, 0)
+			time.Sleep(time.Second)
+		}
+		p.change(func() { p.down = false })
+		time.Sleep(fetchInterval)
+		ready("back, without a caller", nil, 0)
+		if n := p.asked(); n != 1 {
+			t.Errorf("its keys were asked for %d times", n)
+		}
+		p.change(func() { p.down = true })
+		time.Sleep(keysLast - time.Second)
+		ready("down, with keys", nil, 0)
+		time.Sleep(time.Second)
+		ready("down for too long", ErrUnavailable, 0)
+	})
+}
+
 func TestWithoutTheProviderNobodyIsKnown(t *testing.T) {
 	key := newEC(t)
 	with(t, JWTConfig{}, []any{public("1", key)}, func(t *testing.T, p *provider, j *JWT) {

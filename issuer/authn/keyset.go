@@ -95,6 +95,22 @@ func (s *keySet) held() ([]jose.JSONWebKey, time.Duration) {
 	return s.keys, time.Since(s.got)
 }
 
+// ready is nil if there are keys that are still good. If not, it asks for them, because
+// a server that is not ready is sent no callers who would.
+func (s *keySet) ready(ctx context.Context) error {
+	if _, age := s.held(); age < keysLast {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.fetch(ctx, true) }() // for at most fetchLimit, for others too
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
 // fetch asks the provider for its keys, unless somebody does or just did. Then
 // it gives that one's error; with wait it first waits for the end.
 func (s *keySet) fetch(ctx context.Context, wait bool) error {

@@ -114,6 +114,15 @@ func (a authFile) warm(ctx context.Context, log *slog.Logger) {
 	}
 }
 
+// needs is the provider of JWTs. Callers of another kind do without it.
+func (a authFile) needs() []need {
+	if a.JWT.checked == nil {
+		return nil
+	}
+	others := a.APIKeysFile != "" || a.ProxyHeader.checked != nil || a.Anonymous
+	return []need{{name: "jwt provider", check: a.JWT.checked.Ready, some: others}}
+}
+
 // authenticator is never a default: whoever may have tokens spends the key's
 // quota. Anyone is whether the operator said that everybody may.
 func (a authFile) authenticator(anyone bool, log *slog.Logger) (issuer.Authenticator, error) {

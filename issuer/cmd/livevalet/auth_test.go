@@ -186,3 +186,29 @@ func TestServeTakesKnownCallersAndAnyone(t *testing.T) {
 		}
 	}
 }
+
+func TestReadinessNamesTheProvider(t *testing.T) {
+	others := "\n  apiKeysFile: " + write(t, "shop:"+hashOf("sesame"))
+	for name, c := range map[string]struct {
+		others string
+		late   bool // it goes down when its keys are known
+		want   string
+	}{
+		"that was never there":                 {"", false, `{"status":"unready","failing":["jwt provider"]}`},
+		"that some callers do without":         {others, false, `{"status":"ready","failing":["jwt provider"]}`},
+		"but not one that is down for a while": {"", true, `{"status":"ready"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t)
+			if !c.late {
+				p.Close()
+			}
+			r, _ := serveFor(t, "  jwt: {issuer: '"+p.URL+"', audience: voice}"+c.others)
+			p.Close()
+			r.readyz(t, c.want)
+			if status, _, text := r.call(t, http.MethodPost, "/v1/token", "", "Authorization", "Bearer "+p.token(t, nil)); (status == http.StatusOK) != c.late {
+				t.Errorf("it gives %d %s", status, text)
+			}
+		})
+	}
+}

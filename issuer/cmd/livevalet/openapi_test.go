@@ -24,9 +24,9 @@ func TestHealthIsToldAsDocumented(t *testing.T) {
 			case openapitest.Usual:
 			case "stopping":
 				s.stopping.Store(true)
-			case "unready":
+			case "unready", "for_some":
 				fails := func(context.Context) error { return errors.New("no route") }
-				s.readiness = &readiness{log: s.log, needs: []need{{"store", fails}}}
+				s.readiness = &readiness{log: s.log, needs: []need{{name: "store", check: fails, some: e.Name == "for_some"}}}
 			case "host_not_allowed":
 				r.Host = "evil.example"
 			default:

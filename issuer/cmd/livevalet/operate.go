@@ -95,7 +95,7 @@ func (o *operations) openAudit(p *program, f *file) (err error) {
 		return err
 	}
 	if f.Audit.Required {
-		o.needs = append(o.needs, need{"audit", func(context.Context) error { return o.audit.Ready() }})
+		o.needs = append(o.needs, need{name: "audit", check: func(context.Context) error { return o.audit.Ready() }})
 	}
 	return nil
 }

@@ -186,15 +186,15 @@ func TestReadinessAsksSeldomAndDoesNotWaitForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked, log := 0, &output{}
 		r := readiness{log: slog.New(slog.NewTextHandler(log, nil)), needs: []need{
-			{"good", func(context.Context) error { return nil }},
-			{"slow", func(ctx context.Context) error { asked++; <-ctx.Done(); return ctx.Err() }},
+			{name: "slow", check: func(ctx context.Context) error { asked++; <-ctx.Done(); return ctx.Err() }},
+			{name: "good", check: func(ctx context.Context) error { return ctx.Err() }},
 		}}
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		begin := time.Now()
 		for range 10 {
-			if got := r.missing(gone); !slices.Equal(got, []string{"slow"}) {
-				t.Errorf("missing are %q", got)
+			if got, unready := r.missing(gone); !slices.Equal(got, []string{"slow"}) || !unready {
+				t.Errorf("missing are %q, unready %v", got, unready)
 			}
 		}
 		if asked != 1 || time.Since(begin) != readySoon {
@@ -202,10 +202,15 @@ func TestReadinessAsksSeldomAndDoesNotWaitForEver(t *testing.T) {
 		}
 		time.Sleep(readyFor)
 		r.missing(gone)
-		r.needs = r.needs[:1]
+		r.needs[0].some = true
 		time.Sleep(readyFor)
-		if got := r.missing(gone); len(got) != 0 || asked != 2 {
-			t.Errorf("missing are %q, after %d", got, asked)
+		if got, unready := r.missing(gone); len(got) != 1 || unready {
+			t.Errorf("missing are %q, unready %v, though some get tokens", got, unready)
+		}
+		r.needs = r.needs[1:]
+		time.Sleep(readyFor)
+		if got, unready := r.missing(gone); len(got) != 0 || unready || asked != 3 {
+			t.Errorf("missing are %q, unready %v, after %d", got, unready, asked)
 		}
 		if n := strings.Count(log.String(), "\n"); n != 2 {
 			t.Errorf("%d lines tell of it: %s", n, log)

@@ -18,6 +18,7 @@ const (
 type need struct {
 	name  string // as /readyz tells it
 	check func(context.Context) error
+	some  bool // callers get tokens without it, those that need it apart
 }
 
 // readiness looks at what is needed. Its methods may be called from anywhere.
@@ -28,33 +29,40 @@ type readiness struct {
 	mu      sync.Mutex
 	looked  time.Time
 	failing []string
+	unready bool // one of them is needed by all
 }
 
-// missing names what does not work, as of a moment ago. Why, the log tells when
-// it changes.
-func (r *readiness) missing(ctx context.Context) []string {
+// missing names what does not work, as of a moment ago, and says whether anybody gets
+// tokens. Why, the log tells when it changes.
+func (r *readiness) missing(ctx context.Context) (failing []string, unready bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if time.Since(r.looked) < readyFor {
-		return r.failing
+		return r.failing, r.unready
 	}
 	// The answer is for others, too, who do not leave when this one does.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readySoon)
 	defer cancel()
-	var failing []string
-	for _, n := range r.needs {
-		if err := n.check(ctx); err != nil {
+	errs := make([]error, len(r.needs))
+	var all sync.WaitGroup // at once, or a slow one would take the others' time
+	for i, n := range r.needs {
+		all.Go(func() { errs[i] = n.check(ctx) })
+	}
+	all.Wait()
+	for i, n := range r.needs {
+		if err := errs[i]; err != nil {
 			failing = append(failing, n.name)
+			unready = unready || !n.some
 			if !slices.Contains(r.failing, n.name) {
-				r.log.Error("is not ready", "dependency", n.name, "error", err)
+				r.log.Error("a dependency fails", "dependency", n.name, "error", err)
 			}
 		}
 	}
 	if len(failing) == 0 && len(r.failing) > 0 {
-		r.log.Info("is ready again")
+		r.log.Info("all dependencies work again")
 	}
-	r.looked, r.failing = time.Now(), failing
-	return failing
+	r.looked, r.failing, r.unready = time.Now(), failing, unready
+	return failing, unready
 }
 
 // ready answers /readyz.
@@ -63,13 +71,14 @@ func (s *routes) ready(w http.ResponseWriter, r *http.Request) {
 		Status  string   `json:"status"`
 		Failing []string `json:"failing,omitempty"`
 	}{Status: "ready"}
+	unready := false
 	if s.readiness != nil {
-		answer.Failing = s.readiness.missing(r.Context())
+		answer.Failing, unready = s.readiness.missing(r.Context())
 	}
 	switch {
 	case s.stopping.Load():
 		answer.Status = "stopping"
-	case len(answer.Failing) > 0:
+	case unready:
 		answer.Status = "unready"
 	default:
 		writeJSON(w, http.StatusOK, answer)

@@ -88,7 +88,8 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	r := &routes{log: p.log, guard: guard, upstream: s.name, token: tokens}
-	r.readiness = ops.readiness(p.log, need{"store", held.Ready}, need{"upstream key", func(context.Context) error { return s.client.Ready() }})
+	r.readiness = ops.readiness(p.log, append(f.Auth.needs(), need{name: "store", check: held.Ready},
+		need{name: "upstream key", check: func(context.Context) error { return s.client.Ready() }})...)
 	if r.site, err = newSite(f.Demo, s.live); err != nil {
 		return err
 	}
