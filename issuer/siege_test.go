@@ -2,9 +2,8 @@ package issuer
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -16,12 +15,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/livevalet/livevalet/issuer/authn"
+	"github.com/livevalet/livevalet/issuer/authn/authntest"
 	"github.com/livevalet/livevalet/issuer/emulator"
 	"github.com/livevalet/livevalet/issuer/limit"
 	"github.com/livevalet/livevalet/issuer/profile"
@@ -216,6 +217,7 @@ func TestAnAttackIsRefusedAndCostsNothing(t *testing.T) {
 		// Somebody who makes JWTs.
 		"a JWT that nobody signed":        {change: w.id.forged(t, "none", nil), want: unauthenticated},
 		"the public key as a secret":      {change: w.id.forged(t, "HS256", w.id.public(t)), want: unauthenticated},
+		"an algorithm that is not listed": {change: w.id.unlisted(t), want: unauthenticated},
 		"a key that it brings along":      {change: w.id.selfSigned(t), want: unauthenticated},
 		"mallory's JWT with ada's name":   {change: w.id.renamed(t), want: unauthenticated},
 		"a JWT without its signature":     {change: w.id.cut(t), want: unauthenticated},
@@ -257,6 +259,7 @@ func TestAnAttackIsRefusedAndCostsNothing(t *testing.T) {
 			w.refuse(t, a)
 			if now := w.minted(t); now != before {
 				t.Errorf("the service made %d tokens, where %d were", now, before)
+				before = now // one row, one failure
 			}
 		})
 	}
@@ -372,57 +375,29 @@ func (late) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 
 // identities is an OpenID Connect provider.
 type identities struct {
-	*httptest.Server
-	key  *ecdsa.PrivateKey
+	*authntest.Provider
 	sent []string // credentials that were made
 }
 
+// other is a key of the provider's for an algorithm that the issuer does not list.
+var other = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
 func newIdentities(t *testing.T) *identities {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &identities{key: key}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, "application/json", map[string]string{"issuer": p.URL, "jwks_uri": p.URL + "/keys"})
-	})
-	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, "application/json", jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "1", Use: "sig"}}})
-	})
-	p.Server = httptest.NewServer(mux)
-	t.Cleanup(p.Close)
-	return p
+	return &identities{Provider: authntest.NewProvider(t, authntest.Public("2", other()))}
 }
 
 // claims are mallory's, with changes; nil takes one out.
 func (p *identities) claims(changes map[string]any) map[string]any {
-	all := map[string]any{"iss": p.URL, "aud": "voice", "sub": "mallory", "exp": time.Now().Add(time.Hour).Unix(), "email": "CANARY@mail.example"}
+	all := map[string]any{"sub": "mallory"}
 	maps.Copy(all, changes)
-	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
-	return all
-}
-
-func (p *identities) sign(t *testing.T, alg jose.SignatureAlgorithm, key any, header map[jose.HeaderKey]any, claims map[string]any) string {
-	t.Helper()
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: key, KeyID: "1"}}, &jose.SignerOptions{ExtraHeaders: header})
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return p.Claims(all)
 }
 
 // show puts a JWT where credentials are.
@@ -434,13 +409,13 @@ func (p *identities) show(token string) func(*http.Request) {
 // bearer shows mallory's JWT with changes.
 func (p *identities) bearer(t *testing.T, changes map[string]any) func(*http.Request) {
 	t.Helper()
-	return p.show(p.sign(t, jose.ES256, p.key, nil, p.claims(changes)))
+	return p.show(authntest.Sign(t, jose.ES256, p.Key, authntest.KeyID("1"), p.claims(changes)))
 }
 
 // public is what everybody can fetch of the provider's key.
 func (p *identities) public(t *testing.T) []byte {
 	t.Helper()
-	der, err := x509.MarshalPKIXPublicKey(p.key.Public())
+	der, err := x509.MarshalPKIXPublicKey(p.Key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -452,7 +427,7 @@ func (p *identities) forged(t *testing.T, alg string, secret []byte) func(*http.
 	t.Helper()
 	ada := p.claims(map[string]any{"sub": "ada"})
 	if alg != "none" {
-		return p.show(p.sign(t, jose.SignatureAlgorithm(alg), secret, nil, ada))
+		return p.show(authntest.Sign(t, jose.SignatureAlgorithm(alg), secret, authntest.KeyID("1"), ada))
 	}
 	payload, err := json.Marshal(ada)
 	if err != nil {
@@ -465,18 +440,21 @@ func (p *identities) forged(t *testing.T, alg string, secret []byte) func(*http.
 // selfSigned says to be ada, by a key of its own that it brings along.
 func (p *identities) selfSigned(t *testing.T) func(*http.Request) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	header := map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: key.Public(), KeyID: "1"}, "jku": "https://evil.example/keys"}
-	return p.show(p.sign(t, jose.ES256, key, header, p.claims(map[string]any{"sub": "ada"})))
+	key := authntest.NewKey(t)
+	header := map[jose.HeaderKey]any{"kid": "1", "jwk": authntest.Public("1", key), "jku": "https://evil.example/keys"}
+	return p.show(authntest.Sign(t, jose.ES256, key, header, p.claims(map[string]any{"sub": "ada"})))
+}
+
+// unlisted is mallory's JWT, well signed in a way that the issuer was not told of.
+func (p *identities) unlisted(t *testing.T) func(*http.Request) {
+	t.Helper()
+	return p.show(authntest.Sign(t, jose.RS256, other(), authntest.KeyID("2"), p.claims(nil)))
 }
 
 // renamed is mallory's JWT with another name under the same signature.
 func (p *identities) renamed(t *testing.T) func(*http.Request) {
 	t.Helper()
-	parts := strings.Split(p.sign(t, jose.ES256, p.key, nil, p.claims(nil)), ".")
+	parts := strings.Split(authntest.Sign(t, jose.ES256, p.Key, authntest.KeyID("1"), p.claims(nil)), ".")
 	payload, err := json.Marshal(p.claims(map[string]any{"sub": "ada"}))
 	if err != nil {
 		t.Fatal(err)
@@ -487,6 +465,6 @@ func (p *identities) renamed(t *testing.T) func(*http.Request) {
 
 func (p *identities) cut(t *testing.T) func(*http.Request) {
 	t.Helper()
-	token := p.sign(t, jose.ES256, p.key, nil, p.claims(nil))
+	token := authntest.Sign(t, jose.ES256, p.Key, authntest.KeyID("1"), p.claims(nil))
 	return p.show(token[:strings.LastIndex(token, ".")+1])
 }

@@ -34,6 +34,7 @@ var rules = []rule{
 	{pkg: "issuer/cmd/...", may: "issuer/... wasm/live web"},
 	{pkg: "issuer", may: "issuer/authn issuer/profile issuer/limit issuer/store issuer/audit issuer/upstream wasm/live"},
 	{pkg: "issuer/authn", may: "wasm/live"},
+	{pkg: "issuer/authn/authntest"},
 	{pkg: "issuer/profile", may: "issuer/limit wasm/live"},
 	{pkg: "issuer/limit"},
 	{pkg: "issuer/store", may: "issuer/limit wasm/live"},

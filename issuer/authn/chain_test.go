@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/livevalet/livevalet/issuer/authn/authntest"
 )
 
 func TestAChain(t *testing.T) {
@@ -23,9 +25,9 @@ func TestAChain(t *testing.T) {
 		}
 		return nil
 	}}
-	key := newEC(t)
-	with(t, JWTConfig{}, []any{public("1", key)}, func(t *testing.T, p *provider, tokens *JWT) {
-		good := sign(t, "ES256", key, kid("1"), claims(nil))
+	key := authntest.NewKey(t)
+	with(t, JWTConfig{}, []any{authntest.Public("1", key)}, func(t *testing.T, p *provider, tokens *JWT) {
+		good := authntest.Sign(t, "ES256", key, authntest.KeyID("1"), claims(nil))
 		known := Chain{Methods: []Authenticator{tokens, keys, proxy}}
 		open := Chain{Methods: known.Methods, Otherwise: puzzle}
 		for name, c := range map[string]struct {

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/livevalet/livevalet/issuer/authn/authntest"
 )
 
 func TestATokenOfTheProvider(t *testing.T) {
@@ -28,12 +30,12 @@ func TestATokenOfTheProvider(t *testing.T) {
 	inPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	shared := jose.JSONWebKey{Key: []byte("CANARY-a-shared-secret-of-32-bytes"), KeyID: "shared"}
 	weak := newRSA(1024)
-	ec := newEC(t)
+	ec := authntest.NewKey(t)
 	published := []any{
 		map[string]string{"kty": "OKP", "crv": "Ed448", "kid": "unknown kind", "x": "AA"},
-		shared, public("weak", weak), jose.JSONWebKey{Key: &ec.PublicKey, KeyID: "cipher", Use: "enc"},
+		shared, authntest.Public("weak", weak), jose.JSONWebKey{Key: &ec.PublicKey, KeyID: "cipher", Use: "enc"},
 		jose.JSONWebKey{Key: rsaKey().Public(), KeyID: "only RS512", Algorithm: "RS512"},
-		public("one", rsaKey()), public("curve", ec),
+		authntest.Public("one", rsaKey()), authntest.Public("curve", ec),
 	}
 	config := JWTConfig{
 		Leeway: 30 * time.Second, Algorithms: []string{"RS256", "RS512", "ES256"},
@@ -51,13 +53,15 @@ func TestATokenOfTheProvider(t *testing.T) {
 	in := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
 	// by signs good claims with changes.
 	by := func(changes func() map[string]any) func(*testing.T) string {
-		return func(t *testing.T) string { return sign(t, jose.RS256, rsaKey(), kid("one"), ours(changes())) }
+		return func(t *testing.T) string {
+			return authntest.Sign(t, jose.RS256, rsaKey(), authntest.KeyID("one"), ours(changes()))
+		}
 	}
 	is := func(name string, value any) func(*testing.T) string {
 		return by(func() map[string]any { return map[string]any{name: value} })
 	}
 	signed := func(alg jose.SignatureAlgorithm, key any, header map[jose.HeaderKey]any) func(*testing.T) string {
-		return func(t *testing.T) string { return sign(t, alg, key, header, ours(nil)) }
+		return func(t *testing.T) string { return authntest.Sign(t, alg, key, header, ours(nil)) }
 	}
 	raw := func(header, payload, signature string) string {
 		b := base64.RawURLEncoding.EncodeToString
@@ -69,7 +73,9 @@ func TestATokenOfTheProvider(t *testing.T) {
 			return raw(`{"alg":"`+alg+`","kid":"one"}`, string(payload), "")
 		}
 	}
-	whole := func(t *testing.T) string { return sign(t, jose.RS256, rsaKey(), kid("one"), ours(nil)) }
+	whole := func(t *testing.T) string {
+		return authntest.Sign(t, jose.RS256, rsaKey(), authntest.KeyID("one"), ours(nil))
+	}
 
 	for name, c := range map[string]struct {
 		token func(*testing.T) string
@@ -77,7 +83,7 @@ func TestATokenOfTheProvider(t *testing.T) {
 		why   string
 	}{
 		"is good":                               {token: whole},
-		"of a key on a curve is good":           {token: signed(jose.ES256, ec, kid("curve"))},
+		"of a key on a curve is good":           {token: signed(jose.ES256, ec, authntest.KeyID("curve"))},
 		"that names no key is good":             {token: signed(jose.RS256, rsaKey(), nil)},
 		"for several audiences is good":         {token: is("aud", []string{"other", "voice"})},
 		"expired within the leeway is good":     {token: by(func() map[string]any { return map[string]any{"exp": in(-29 * time.Second)} })},
@@ -85,21 +91,21 @@ func TestATokenOfTheProvider(t *testing.T) {
 		"issued ahead within it is good":        {token: by(func() map[string]any { return map[string]any{"iat": in(29 * time.Second)} })},
 		"whose required claim is no list, good": {token: is("groups", "voice")},
 
-		"signed with the public key as a secret": {signed(jose.HS256, inPEM, kid("one")), ErrBadCredential, "algorithm"},
-		"signed with its encoding as a secret":   {signed(jose.HS256, der, kid("one")), ErrBadCredential, "algorithm"},
-		"signed with a published secret":         {signed(jose.HS256, shared.Key, kid("shared")), ErrBadCredential, "algorithm"},
+		"signed with the public key as a secret": {signed(jose.HS256, inPEM, authntest.KeyID("one")), ErrBadCredential, "algorithm"},
+		"signed with its encoding as a secret":   {signed(jose.HS256, der, authntest.KeyID("one")), ErrBadCredential, "algorithm"},
+		"signed with a published secret":         {signed(jose.HS256, shared.Key, authntest.KeyID("shared")), ErrBadCredential, "algorithm"},
 		"that nobody signed":                     {unsigned("none"), ErrBadCredential, ""},
 		"that nobody signed, in capitals":        {unsigned("NONE"), ErrBadCredential, ""},
 		"that nobody signed and says otherwise":  {unsigned("RS256"), ErrBadCredential, "signature"},
-		"of an algorithm that is not listed":     {signed(jose.PS256, rsaKey(), kid("one")), ErrBadCredential, "algorithm"},
-		"of another algorithm than the key's":    {signed(jose.RS256, rsaKey(), kid("only RS512")), ErrBadCredential, "signature"},
-		"of another key":                         {signed(jose.RS256, other, kid("one")), ErrBadCredential, "signature"},
+		"of an algorithm that is not listed":     {signed(jose.PS256, rsaKey(), authntest.KeyID("one")), ErrBadCredential, "algorithm"},
+		"of another algorithm than the key's":    {signed(jose.RS256, rsaKey(), authntest.KeyID("only RS512")), ErrBadCredential, "signature"},
+		"of another key":                         {signed(jose.RS256, other, authntest.KeyID("one")), ErrBadCredential, "signature"},
 		"of another key without a name":          {signed(jose.RS256, other, nil), ErrBadCredential, "signature"},
-		"of a key that it brings along":          {signed(jose.RS256, other, map[jose.HeaderKey]any{"jwk": public("one", other), "kid": "one"}), ErrBadCredential, "signature"},
+		"of a key that it brings along":          {signed(jose.RS256, other, map[jose.HeaderKey]any{"jwk": authntest.Public("one", other), "kid": "one"}), ErrBadCredential, "signature"},
 		"of a key that it points to":             {signed(jose.RS256, other, map[jose.HeaderKey]any{"jku": "https://evil.example/keys", "kid": "two"}), ErrBadCredential, "signature"},
-		"of a key that is too short":             {signed(jose.RS256, weak, kid("weak")), ErrBadCredential, "signature"},
-		"of a key that is for encryption":        {signed(jose.ES256, ec, kid("cipher")), ErrBadCredential, "signature"},
-		"with another kind of key's name":        {signed(jose.ES256, ec, kid("one")), ErrBadCredential, "signature"},
+		"of a key that is too short":             {signed(jose.RS256, weak, authntest.KeyID("weak")), ErrBadCredential, "signature"},
+		"of a key that is for encryption":        {signed(jose.ES256, ec, authntest.KeyID("cipher")), ErrBadCredential, "signature"},
+		"with another kind of key's name":        {signed(jose.ES256, ec, authntest.KeyID("one")), ErrBadCredential, "signature"},
 		"with a demand that nobody knows":        {signed(jose.RS256, rsaKey(), map[jose.HeaderKey]any{"crit": []string{"CANARY"}, "CANARY": 1, "kid": "one"}), ErrBadCredential, ""},
 		"of another issuer":                      {is("iss", "https://CANARY.example"), ErrBadCredential, "(iss)"},
 		"of the issuer without its slash":        {is("iss", strings.TrimSuffix(issuerURL, "/")), ErrBadCredential, "(iss)"},
@@ -112,7 +118,7 @@ func TestATokenOfTheProvider(t *testing.T) {
 		"expired":                                {by(func() map[string]any { return map[string]any{"exp": in(-31 * time.Second)} }), ErrBadCredential, "(exp)"},
 		"without an end":                         {is("exp", nil), ErrBadCredential, "(exp)"},
 		"whose end is null": {func(t *testing.T) string {
-			return signText(t, jose.RS256, rsaKey(), kid("one"), []byte(`{"iss":"`+issuerURL+`","aud":"voice","sub":"alice","exp":null,"groups":"voice","verified":true}`))
+			return authntest.SignText(t, jose.RS256, rsaKey(), authntest.KeyID("one"), []byte(`{"iss":"`+issuerURL+`","aud":"voice","sub":"alice","exp":null,"groups":"voice","verified":true}`))
 		}, ErrBadCredential, "(exp)"},
 		"whose end is a text":                     {is("exp", "CANARY"), ErrBadCredential, "form"},
 		"whose end is beyond all time":            {is("exp", 1e300), ErrBadCredential, "form"},
@@ -129,10 +135,14 @@ func TestATokenOfTheProvider(t *testing.T) {
 		"whose subject breaks the log's line":     {is("sub", "CANARY\nalice"), ErrBadCredential, "sub"},
 		"whose subject is endless":                {is("sub", strings.Repeat("CANARY", 50)), ErrBadCredential, "sub"},
 		"with two subjects": {func(t *testing.T) string {
-			return signText(t, jose.RS256, rsaKey(), kid("one"), []byte(`{"iss":"`+issuerURL+`","aud":"voice","sub":"mallory","sub":"alice","exp":4102444800,"groups":"voice","verified":true}`))
+			return authntest.SignText(t, jose.RS256, rsaKey(), authntest.KeyID("one"), []byte(`{"iss":"`+issuerURL+`","aud":"voice","sub":"mallory","sub":"alice","exp":4102444800,"groups":"voice","verified":true}`))
 		}, ErrBadCredential, "form"},
-		"whose claims are a list":  {func(t *testing.T) string { return signText(t, jose.RS256, rsaKey(), kid("one"), []byte(`["CANARY"]`)) }, ErrBadCredential, "form"},
-		"whose claims are nothing": {func(t *testing.T) string { return signText(t, jose.RS256, rsaKey(), kid("one"), nil) }, ErrBadCredential, "form"},
+		"whose claims are a list": {func(t *testing.T) string {
+			return authntest.SignText(t, jose.RS256, rsaKey(), authntest.KeyID("one"), []byte(`["CANARY"]`))
+		}, ErrBadCredential, "form"},
+		"whose claims are nothing": {func(t *testing.T) string {
+			return authntest.SignText(t, jose.RS256, rsaKey(), authntest.KeyID("one"), nil)
+		}, ErrBadCredential, "form"},
 		"with a changed claim": {func(t *testing.T) string {
 			parts := strings.Split(whole(t), ".")
 			payload, _ := json.Marshal(ours(map[string]any{"sub": "CANARY"}))
@@ -167,8 +177,8 @@ func TestATokenOfTheProvider(t *testing.T) {
 }
 
 func TestATokenCountsInOneHeaderOnly(t *testing.T) {
-	with(t, JWTConfig{}, []any{public("one", rsaKey())}, func(t *testing.T, p *provider, j *JWT) {
-		token := sign(t, jose.RS256, rsaKey(), kid("one"), claims(nil))
+	with(t, JWTConfig{}, []any{authntest.Public("one", rsaKey())}, func(t *testing.T, p *provider, j *JWT) {
+		token := authntest.Sign(t, jose.RS256, rsaKey(), authntest.KeyID("one"), claims(nil))
 		for name, c := range map[string]struct {
 			change func(*http.Request)
 			err    error
@@ -194,8 +204,8 @@ func TestATokenCountsInOneHeaderOnly(t *testing.T) {
 }
 
 func TestAnotherClaimCanTellCallersApart(t *testing.T) {
-	with(t, JWTConfig{SubjectClaim: "email"}, []any{public("one", rsaKey())}, func(t *testing.T, _ *provider, j *JWT) {
-		token := sign(t, jose.RS256, rsaKey(), kid("one"), claims(map[string]any{"email": "a@id.example"}))
+	with(t, JWTConfig{SubjectClaim: "email"}, []any{authntest.Public("one", rsaKey())}, func(t *testing.T, _ *provider, j *JWT) {
+		token := authntest.Sign(t, jose.RS256, rsaKey(), authntest.KeyID("one"), claims(map[string]any{"email": "a@id.example"}))
 		if caller, err := j.Authenticate(bearing(t, token)); caller.ID != "jwt:a@id.example" || err != nil {
 			t.Errorf("caller %q, error %v", caller.ID, err)
 		}
@@ -203,10 +213,10 @@ func TestAnotherClaimCanTellCallersApart(t *testing.T) {
 }
 
 func TestKeysMayBeChanged(t *testing.T) {
-	first, second := newEC(t), newEC(t)
-	with(t, JWTConfig{}, []any{public("1", first)}, func(t *testing.T, p *provider, j *JWT) {
-		old := sign(t, jose.ES256, first, kid("1"), claims(map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()}))
-		young := sign(t, jose.ES256, second, kid("2"), claims(map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()}))
+	first, second := authntest.NewKey(t), authntest.NewKey(t)
+	with(t, JWTConfig{}, []any{authntest.Public("1", first)}, func(t *testing.T, p *provider, j *JWT) {
+		old := authntest.Sign(t, jose.ES256, first, authntest.KeyID("1"), claims(map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()}))
+		young := authntest.Sign(t, jose.ES256, second, authntest.KeyID("2"), claims(map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()}))
 		check := func(when, token string, want error, asked int) {
 			t.Helper()
 			if _, err := j.Authenticate(bearing(t, token)); !errors.Is(err, want) || p.asked() != asked {
@@ -216,41 +226,41 @@ func TestKeysMayBeChanged(t *testing.T) {
 		check("the first token", old, nil, 1)
 		check("the second", old, nil, 1)
 		check("a key that is to come", young, ErrBadCredential, 1)
-		p.change(func() { p.keys = []any{public("2", second)} })
+		p.change(func() { p.keys = []any{authntest.Public("2", second)} })
 		time.Sleep(fetchInterval - time.Second)
 		check("a new key, too soon", young, ErrBadCredential, 1)
 		time.Sleep(time.Second)
 		check("the key that went, before anybody noticed", old, nil, 1)
 		check("a new key", young, nil, 2)
 		check("the key that went", old, ErrBadCredential, 2)
-		p.change(func() { p.keys = []any{public("1", first)} })
+		p.change(func() { p.keys = []any{authntest.Public("1", first)} })
 		time.Sleep(refreshAfter)
 		check("a key that was withdrawn meanwhile", young, ErrBadCredential, 3)
 	})
 }
 
 func TestAKeyWithoutANameMayBeChanged(t *testing.T) {
-	first, second := newEC(t), newEC(t)
-	with(t, JWTConfig{}, []any{public("", first)}, func(t *testing.T, p *provider, j *JWT) {
-		if _, err := j.Authenticate(bearing(t, sign(t, jose.ES256, first, nil, claims(nil)))); err != nil {
+	first, second := authntest.NewKey(t), authntest.NewKey(t)
+	with(t, JWTConfig{}, []any{authntest.Public("", first)}, func(t *testing.T, p *provider, j *JWT) {
+		if _, err := j.Authenticate(bearing(t, authntest.Sign(t, jose.ES256, first, nil, claims(nil)))); err != nil {
 			t.Error(err)
 		}
-		p.change(func() { p.keys = []any{public("", second)} })
+		p.change(func() { p.keys = []any{authntest.Public("", second)} })
 		time.Sleep(fetchInterval)
-		if _, err := j.Authenticate(bearing(t, sign(t, jose.ES256, second, nil, claims(nil)))); err != nil {
+		if _, err := j.Authenticate(bearing(t, authntest.Sign(t, jose.ES256, second, nil, claims(nil)))); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 func TestForgersCannotMakeUsAskTheProvider(t *testing.T) {
-	ours, theirs := newEC(t), newEC(t)
-	with(t, JWTConfig{}, []any{public("1", ours)}, func(t *testing.T, p *provider, j *JWT) {
-		good := sign(t, jose.ES256, ours, kid("1"), claims(map[string]any{"exp": time.Now().Add(time.Hour).Unix()}))
+	ours, theirs := authntest.NewKey(t), authntest.NewKey(t)
+	with(t, JWTConfig{}, []any{authntest.Public("1", ours)}, func(t *testing.T, p *provider, j *JWT) {
+		good := authntest.Sign(t, jose.ES256, ours, authntest.KeyID("1"), claims(map[string]any{"exp": time.Now().Add(time.Hour).Unix()}))
 		if err := j.Warm(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		forged := sign(t, jose.ES256, theirs, kid("1"), claims(nil))
+		forged := authntest.Sign(t, jose.ES256, theirs, authntest.KeyID("1"), claims(nil))
 		for range 100 {
 			time.Sleep(time.Second)
 			if _, err := j.Authenticate(bearing(t, forged)); !errors.Is(err, ErrBadCredential) {
@@ -263,7 +273,7 @@ func TestForgersCannotMakeUsAskTheProvider(t *testing.T) {
 		// 100 s of a flood of unknown names: 1 before and one each 10 s.
 		for i := range 1000 {
 			time.Sleep(100 * time.Millisecond)
-			token := sign(t, jose.ES256, theirs, kid(strings.Repeat("x", i)), claims(nil))
+			token := authntest.Sign(t, jose.ES256, theirs, authntest.KeyID(strings.Repeat("x", i)), claims(nil))
 			if _, err := j.Authenticate(bearing(t, token)); !errors.Is(err, ErrBadCredential) {
 				t.Fatal(err)
 			}
@@ -278,7 +288,7 @@ func TestForgersCannotMakeUsAskTheProvider(t *testing.T) {
 }
 
 func TestKeysThatAreGoodAreEnoughToBeReady(t *testing.T) {
-	with(t, JWTConfig{}, []any{public("1", newEC(t))}, func(t *testing.T, p *provider, j *JWT) {
+	with(t, JWTConfig{}, []any{authntest.Public("1", authntest.NewKey(t))}, func(t *testing.T, p *provider, j *JWT) {
 		ready := func(when string, want error, took time.Duration) {
 			t.Helper()
 			began := time.Now()
@@ -314,10 +324,10 @@ func TestKeysThatAreGoodAreEnoughToBeReady(t *testing.T) {
 }
 
 func TestWithoutTheProviderNobodyIsKnown(t *testing.T) {
-	key := newEC(t)
-	with(t, JWTConfig{}, []any{public("1", key)}, func(t *testing.T, p *provider, j *JWT) {
+	key := authntest.NewKey(t)
+	with(t, JWTConfig{}, []any{authntest.Public("1", key)}, func(t *testing.T, p *provider, j *JWT) {
 		day := claims(map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()})
-		good, unknown := sign(t, jose.ES256, key, kid("1"), day), sign(t, jose.ES256, newEC(t), kid("2"), day)
+		good, unknown := authntest.Sign(t, jose.ES256, key, authntest.KeyID("1"), day), authntest.Sign(t, jose.ES256, authntest.NewKey(t), authntest.KeyID("2"), day)
 		check := func(when, token string, want error) {
 			t.Helper()
 			_, err := j.Authenticate(bearing(t, token))
@@ -358,7 +368,7 @@ func TestWithoutTheProviderNobodyIsKnown(t *testing.T) {
 }
 
 func TestAProviderThatCannotBeTrustedIsAsGoodAsDown(t *testing.T) {
-	key := newEC(t)
+	key := authntest.NewKey(t)
 	private := jose.JSONWebKey{Key: []byte("secret"), KeyID: "1"}
 	for name, c := range map[string]struct {
 		spoil func(*provider)
@@ -375,9 +385,9 @@ func TestAProviderThatCannotBeTrustedIsAsGoodAsDown(t *testing.T) {
 		"no answer at all, but 5": {func(p *provider) { p.down = true }, "status 500"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			with(t, JWTConfig{}, []any{public("1", key)}, func(t *testing.T, p *provider, j *JWT) {
+			with(t, JWTConfig{}, []any{authntest.Public("1", key)}, func(t *testing.T, p *provider, j *JWT) {
 				p.change(func() { c.spoil(p) })
-				_, err := j.Authenticate(bearing(t, sign(t, jose.ES256, key, kid("1"), claims(nil))))
+				_, err := j.Authenticate(bearing(t, authntest.Sign(t, jose.ES256, key, authntest.KeyID("1"), claims(nil))))
 				if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), c.why) || strings.Contains(err.Error(), "CANARY") {
 					t.Errorf("error is %v, want %q in it", err, c.why)
 				}
@@ -393,14 +403,14 @@ func TestAProviderThatCannotBeTrustedIsAsGoodAsDown(t *testing.T) {
 }
 
 func TestOnlyWhoeverAsksWaitsForNewerKeys(t *testing.T) {
-	key := newEC(t)
-	with(t, JWTConfig{}, []any{public("1", key)}, func(t *testing.T, p *provider, j *JWT) {
+	key := authntest.NewKey(t)
+	with(t, JWTConfig{}, []any{authntest.Public("1", key)}, func(t *testing.T, p *provider, j *JWT) {
 		if err := j.Warm(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(refreshAfter)
 		p.change(func() { p.frozen = true })
-		token := sign(t, jose.ES256, key, kid("1"), claims(nil))
+		token := authntest.Sign(t, jose.ES256, key, authntest.KeyID("1"), claims(nil))
 		var one sync.WaitGroup
 		one.Go(func() {
 			if _, err := j.Authenticate(bearing(t, token)); err != nil {
@@ -417,10 +427,10 @@ func TestOnlyWhoeverAsksWaitsForNewerKeys(t *testing.T) {
 }
 
 func TestAllWhoWaitShareOneFetch(t *testing.T) {
-	key := newEC(t)
-	with(t, JWTConfig{}, []any{public("1", key)}, func(t *testing.T, p *provider, j *JWT) {
+	key := authntest.NewKey(t)
+	with(t, JWTConfig{}, []any{authntest.Public("1", key)}, func(t *testing.T, p *provider, j *JWT) {
 		p.change(func() { p.frozen = true })
-		token := sign(t, jose.ES256, key, kid("1"), claims(nil))
+		token := authntest.Sign(t, jose.ES256, key, authntest.KeyID("1"), claims(nil))
 
 		// The first hangs up, which must not end the fetch for the others.
 		ctx, hangUp := context.WithCancel(t.Context())
@@ -464,10 +474,10 @@ func TestAllWhoWaitShareOneFetch(t *testing.T) {
 }
 
 func TestWhoeverHangsUpWaitsNoLonger(t *testing.T) {
-	key := newEC(t)
-	with(t, JWTConfig{}, []any{public("1", key)}, func(t *testing.T, p *provider, j *JWT) {
+	key := authntest.NewKey(t)
+	with(t, JWTConfig{}, []any{authntest.Public("1", key)}, func(t *testing.T, p *provider, j *JWT) {
 		p.change(func() { p.frozen = true })
-		token := sign(t, jose.ES256, key, kid("1"), claims(nil))
+		token := authntest.Sign(t, jose.ES256, key, authntest.KeyID("1"), claims(nil))
 		var all sync.WaitGroup
 		all.Go(func() { j.Warm(t.Context()) })
 		synctest.Wait()

@@ -2,9 +2,6 @@ package authn
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
@@ -18,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"go.uber.org/goleak"
 )
 
@@ -33,15 +29,6 @@ func newRSA(bits int) *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
 		panic(err)
-	}
-	return key
-}
-
-func newEC(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
 	}
 	return key
 }
@@ -136,11 +123,6 @@ func (p *provider) asked() int {
 	return p.fetches
 }
 
-// public is how a key is published.
-func public(id string, key crypto.Signer) jose.JSONWebKey {
-	return jose.JSONWebKey{Key: key.Public(), KeyID: id, Use: "sig"}
-}
-
 // claims are good ones, with changes; nil takes one out.
 func claims(changes map[string]any) map[string]any {
 	now := time.Now().Unix()
@@ -149,35 +131,6 @@ func claims(changes map[string]any) map[string]any {
 	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
 	return all
 }
-
-// sign makes a token. Header has the key's id, and more.
-func sign(t *testing.T, alg jose.SignatureAlgorithm, key any, header map[jose.HeaderKey]any, all map[string]any) string {
-	t.Helper()
-	payload, err := json.Marshal(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signText(t, alg, key, header, payload)
-}
-
-func signText(t *testing.T, alg jose.SignatureAlgorithm, key any, header map[jose.HeaderKey]any, payload []byte) string {
-	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, &jose.SignerOptions{ExtraHeaders: header})
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
-func kid(id string) map[jose.HeaderKey]any { return map[jose.HeaderKey]any{"kid": id} }
 
 // bearing is a request with a bearer token.
 func bearing(t *testing.T, token string) *http.Request {

@@ -1,70 +1,15 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
+	"github.com/livevalet/livevalet/issuer/authn/authntest"
 )
-
-// provider is an OpenID Connect provider on this machine.
-type provider struct {
-	*httptest.Server
-	key *ecdsa.PrivateKey
-}
-
-func newProvider(t *testing.T) *provider {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &provider{key: key}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		json.NewEncoder(w).Encode(map[string]string{"issuer": p.URL, "jwks_uri": p.URL + "/keys"})
-	})
-	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
-		json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "1", Use: "sig"}}})
-	})
-	p.Server = httptest.NewServer(mux)
-	t.Cleanup(p.Close)
-	return p
-}
-
-// token signs good claims with changes.
-func (p *provider) token(t *testing.T, changes map[string]any) string {
-	t.Helper()
-	claims := map[string]any{"iss": p.URL, "aud": "voice", "sub": "alice", "exp": time.Now().Add(time.Minute).Unix(), "groups": []string{"voice"}, "email": "CANARY"}
-	maps.Copy(claims, changes)
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: p.key, KeyID: "1"}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
 
 // serveFor starts serve for those who auth names.
 func serveFor(t *testing.T, auth string, args ...string) (serve, google running) {
@@ -76,7 +21,7 @@ func serveFor(t *testing.T, auth string, args ...string) (serve, google running)
 }
 
 func TestServeKnowsItsCallers(t *testing.T) {
-	p := newProvider(t)
+	p := authntest.NewProvider(t)
 	auth := fmt.Sprintf(`  jwt:
     issuer: %s
     audience: voice
@@ -87,7 +32,7 @@ func TestServeKnowsItsCallers(t *testing.T) {
   proxyHeader: {name: X-Forwarded-User, from: [127.0.0.0/8, "::1"]}
 `, p.URL, write(t, "shop:"+hashOf("sesame")))
 	r, google := serveFor(t, auth)
-	good := p.token(t, nil)
+	good := p.Token(t, nil)
 	for name, c := range map[string]struct {
 		header []string
 		query  string
@@ -100,10 +45,10 @@ func TestServeKnowsItsCallers(t *testing.T) {
 		"nobody":                  {nil, "", 401, ""},
 		"a JWT in the query":      {nil, "?access_token=" + good, 401, ""},
 		"two credentials":         {[]string{"Authorization", "Bearer " + good, "X-Forwarded-User", "bob"}, "", 401, ""},
-		"a JWT without the claim": {[]string{"Authorization", "Bearer " + p.token(t, map[string]any{"groups": "CANARY"})}, "", 401, ""},
-		"a JWT for others":        {[]string{"Authorization", "Bearer " + p.token(t, map[string]any{"aud": "CANARY"})}, "", 401, ""},
-		"a JWT beyond the leeway": {[]string{"Authorization", "Bearer " + p.token(t, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()})}, "", 401, ""},
-		"a JWT that is huge":      {[]string{"Authorization", "Bearer " + p.token(t, map[string]any{"CANARY": strings.Repeat("x", 13<<10)})}, "", 401, ""},
+		"a JWT without the claim": {[]string{"Authorization", "Bearer " + p.Token(t, map[string]any{"groups": "CANARY"})}, "", 401, ""},
+		"a JWT for others":        {[]string{"Authorization", "Bearer " + p.Token(t, map[string]any{"aud": "CANARY"})}, "", 401, ""},
+		"a JWT beyond the leeway": {[]string{"Authorization", "Bearer " + p.Token(t, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()})}, "", 401, ""},
+		"a JWT that is huge":      {[]string{"Authorization", "Bearer " + p.Token(t, map[string]any{"CANARY": strings.Repeat("x", 13<<10)})}, "", 401, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := len(r.log.String())
@@ -134,8 +79,8 @@ func TestServeRefusesAHeaderFromElsewhere(t *testing.T) {
 }
 
 func TestServeWaitsForItsProvider(t *testing.T) {
-	p := newProvider(t)
-	token := p.token(t, nil)
+	p := authntest.NewProvider(t)
+	token := p.Token(t, nil)
 	p.Close()
 	r, _ := serveFor(t, fmt.Sprintf("  jwt: {issuer: %s, audience: voice}\n", p.URL))
 	if !strings.Contains(r.log.String(), "nobody gets a token by JWT") {
@@ -199,14 +144,14 @@ func TestReadinessNamesTheProvider(t *testing.T) {
 		"but not one that is down for a while": {"", true, `{"status":"ready"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newProvider(t)
+			p := authntest.NewProvider(t)
 			if !c.late {
 				p.Close()
 			}
 			r, _ := serveFor(t, "  jwt: {issuer: '"+p.URL+"', audience: voice}"+c.others)
 			p.Close()
 			r.readyz(t, c.want)
-			if status, _, text := r.call(t, http.MethodPost, "/v1/token", "", "Authorization", "Bearer "+p.token(t, nil)); (status == http.StatusOK) != c.late {
+			if status, _, text := r.call(t, http.MethodPost, "/v1/token", "", "Authorization", "Bearer "+p.Token(t, nil)); (status == http.StatusOK) != c.late {
 				t.Errorf("it gives %d %s", status, text)
 			}
 		})
