@@ -46,16 +46,11 @@ func (c *checkCommand) Run(ctx context.Context, p *program) error {
 	if !c.Mint {
 		return nil
 	}
-	key, from, err := apiKey(p.getenv)
-	if err != nil {
-		return err
-	}
-	s, err := c.connect(key, p.log)
+	s, _, _, err := c.open(p)
 	if err != nil {
 		return err
 	}
 	defer s.client.Close()
-	announce(p.log, key, from, s.name)
 	refused := 0
 	for _, checked := range orDefault(profiles) {
 		if err := issuer.Try(ctx, s.client, checked, s.client.Now); err != nil {

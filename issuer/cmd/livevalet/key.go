@@ -75,6 +75,18 @@ type service struct {
 	live   issuer.LiveOrigin
 }
 
+// open prepares minting with the key of the environment, and says what that is spent
+// on. The caller closes the client.
+func (f upstreamFlags) open(p *program) (s service, key live.Secret, from string, err error) {
+	if key, from, err = apiKey(p.getenv); err != nil {
+		return s, key, from, err
+	}
+	if s, err = f.connect(key, p.log); err == nil {
+		announce(p.log, key, from, s.name)
+	}
+	return s, key, from, err
+}
+
 // connect prepares minting with a key at the service that the flags name. The
 // logger is told when that has another time than we; see [upstream.Config].
 func (f upstreamFlags) connect(key live.Secret, logger *slog.Logger) (service, error) {

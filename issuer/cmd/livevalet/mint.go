@@ -36,16 +36,11 @@ func (c *mintCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	key, from, err := apiKey(p.getenv)
-	if err != nil {
-		return err
-	}
-	s, err := c.upstreamFlags.connect(key, p.log)
+	s, _, _, err := c.open(p)
 	if err != nil {
 		return err
 	}
 	defer s.client.Close()
-	announce(p.log, key, from, s.name)
 	token, terms, err := issuer.Single(ctx, s.client, chosen, s.client.Now)
 	if err != nil {
 		return err

@@ -52,16 +52,11 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	key, from, err := apiKey(p.getenv)
-	if err != nil {
-		return err
-	}
-	s, err := c.upstreamFlags.connect(key, p.log)
+	s, key, from, err := c.open(p)
 	if err != nil {
 		return err
 	}
 	defer s.client.Close()
-	announce(p.log, key, from, s.name)
 	defer s.tend(ctx, p, key, from)()
 	ops, err := openOperations(p, f, s.client.Now)
 	if err != nil {
