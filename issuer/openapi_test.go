@@ -66,9 +66,16 @@ func bounded(l profile.Limits) func(*Config) {
 	}
 }
 
+// cutRelease cuts the body of a release short, of which no whole one is refused.
+func cutRelease(r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/release") {
+		r.Body = io.NopCloser(strings.NewReader(`{"leaseId":`))
+	}
+}
+
 var ways = map[string]way{
 	openapitest.Usual:        {before: ripen},
-	"invalid_request":        {},
+	"invalid_request":        {change: cutRelease},
 	"unknown_profile":        {},
 	"lease_not_found":        {},
 	"too_early":              {},
