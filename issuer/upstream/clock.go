@@ -43,21 +43,24 @@ func (c *serviceClock) now() time.Time { return time.Now().Add(c.ahead()) }
 // when the service's time turns out to be another than was believed.
 func (c *serviceClock) ahead() time.Duration { return time.Duration(c.offset.Load()) }
 
-// note takes an answer's Date. What is no date is no news.
-func (c *serviceClock) note(date string) {
+// note takes the Date of an answer to what was sent then. It was written at some
+// moment since, so that an answer which takes long says little. What is no date is
+// no news.
+func (c *serviceClock) note(date string, sent time.Time) {
 	at, err := http.ParseTime(date)
 	if err != nil {
 		return
 	}
-	offset := time.Until(at)
-	c.warn(offset)
-	if (offset - c.ahead()).Abs() <= dateTolerance {
-		return
+	least, most := time.Until(at), at.Sub(sent)
+	nearest := func(ahead time.Duration) time.Duration { return min(max(ahead, least), most) }
+	c.warn(nearest(0))
+	switch ahead := c.ahead(); {
+	case (nearest(ahead) - ahead).Abs() <= dateTolerance:
+	case nearest(0).Abs() <= dateTolerance:
+		c.offset.Store(0) // ours is right, and finer
+	default:
+		c.offset.Store(int64(nearest(ahead)))
 	}
-	if offset.Abs() <= dateTolerance {
-		offset = 0 // ours is right, and finer
-	}
-	c.offset.Store(int64(offset))
 }
 
 // warn tells of a clock that is wrong. Tokens are dated by the service's clock

@@ -36,12 +36,29 @@ func TestTheServicesClockIsItsLastDate(t *testing.T) {
 						date = time.Now().UTC().Truncate(24 * time.Hour).Add(at.Sub(at.Truncate(24 * time.Hour))).Format(http.TimeFormat)
 					}
 					before := clock.ahead()
-					clock.note(date)
+					clock.note(date, time.Now())
 					moved = clock.ahead() != before
 				}
 				time.Sleep(time.Second)
 				if got := clock.now().UTC().Format(time.TimeOnly); got != c.want || moved != c.moved {
 					t.Errorf("it is %s, moved %v", got, moved)
+				}
+			})
+		})
+	}
+}
+
+// A busy machine, or a slow line, is no wrong clock.
+func TestAnAnswerThatTakesLongMovesNoClock(t *testing.T) {
+	for sentence, written := range map[string]time.Duration{"written at once": 0, "written at last": 40 * time.Second} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				clock, sent := newServiceClock(slog.New(slog.NewJSONHandler(&log, nil))), time.Now()
+				time.Sleep(40 * time.Second)
+				clock.note(sent.Add(written).UTC().Format(http.TimeFormat), sent)
+				if clock.ahead() != 0 || log.Len() > 0 {
+					t.Errorf("it is %v ahead: %s", clock.ahead(), log.String())
 				}
 			})
 		})
@@ -66,7 +83,7 @@ func TestAWrongClockIsToldOnceAnHour(t *testing.T) {
 				var log bytes.Buffer
 				clock := newServiceClock(slog.New(slog.NewJSONHandler(&log, nil)))
 				for _, ahead := range c.ahead {
-					clock.note(time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+					clock.note(time.Now().Add(ahead).UTC().Format(http.TimeFormat), time.Now())
 					time.Sleep(minute)
 				}
 				var got []string

@@ -68,11 +68,12 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !t.rule.allows(r.URL) {
 		return nil, errKeyTarget
 	}
+	sent := time.Now()
 	res, err := t.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
-	t.clock.note(res.Header.Get("Date"))
+	t.clock.note(res.Header.Get("Date"), sent)
 	if n, ok := r.Context().Value(noteKey{}).(*note); ok {
 		*n = note{res.StatusCode, retryAfter(res.Header.Get("Retry-After"), t.clock.now())}
 	}
