@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -31,9 +32,10 @@ type SQLite struct {
 // work is what the goroutine does for one caller. It returns an error only if the
 // database does not do as it is told: the transaction is then none.
 type work struct {
-	ctx  context.Context
-	do   func(*statements) error
-	done chan error // has room for the answer
+	ctx     context.Context
+	do      func(*statements) error
+	skipped error      // why it was not done: ctx had ended
+	done    chan error // has room for the answer
 }
 
 // ErrClosed means that the store was closed.
@@ -183,7 +185,7 @@ func prepareFile(ctx context.Context, conn *sql.Conn) error {
 
 // do hands work to the goroutine and waits for it.
 func (s *SQLite) do(ctx context.Context, do func(*statements) error) error {
-	w := work{ctx, do, make(chan error, 1)}
+	w := work{ctx: ctx, do: do, done: make(chan error, 1)}
 	select {
 	case s.work <- w:
 	case <-ctx.Done():
@@ -219,7 +221,7 @@ func (s *SQLite) run(q *statements) {
 		}
 		err := q.transaction(batch)
 		for _, w := range batch {
-			w.done <- err
+			w.done <- cmp.Or(err, w.skipped)
 		}
 	}
 }

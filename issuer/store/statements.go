@@ -96,8 +96,8 @@ func (q *statements) one(text string, args ...any) *sql.Row {
 	return q.prepared[text].QueryRow(args...)
 }
 
-// transaction does a batch, all of it or nothing. Who asked may have gone; the
-// others wait for the same transaction, so it is not cut short for that.
+// transaction does a batch, all of it or nothing, but for what nobody waits for any
+// more. Who goes later is not looked at: the others wait for the same transaction.
 func (q *statements) transaction(batch []work) error {
 	if err := q.exec(begin); err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -114,9 +114,11 @@ func (q *statements) transaction(batch []work) error {
 }
 
 func (q *statements) all(batch []work) error {
-	for _, w := range batch {
-		if w.ctx.Err() != nil {
-			continue // it was told so
+	for n := range batch {
+		w := &batch[n]
+		if err := w.ctx.Err(); err != nil {
+			w.skipped = fmt.Errorf("store: %w", err)
+			continue
 		}
 		if err := w.do(q); err != nil {
 			return err

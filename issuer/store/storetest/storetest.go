@@ -59,7 +59,7 @@ func Test(t *testing.T, place Place) {
 		"many at once overshoot nothing":             races,
 		"of many renewals at once one is granted":    renewals,
 		"nothing is granted after a revocation":      revokedMeanwhile,
-		"a cancelled question is answered in time":   cancelled,
+		"what was given up is not called done":       givenUp,
 		"any sequence does what it does in memory":   same,
 		"a clock that is turned back blocks nothing": backwards,
 	} {
@@ -620,20 +620,6 @@ func revokedMeanwhile(t *testing.T, place Place) {
 			t.Error("granted after the revocation was acknowledged")
 		}
 	})
-}
-
-func cancelled(t *testing.T, place Place) {
-	s := place(t)()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	// Memory answers it, others say that it is too late: but then a second time it
-	// is as if it was not asked, or was granted.
-	_, err := s.Grant(ctx, New(1))
-	if _, again := s.Grant(t.Context(), New(1)); err == nil && !errors.Is(again, store.ErrConflict) {
-		t.Errorf("granted, and then: %v", again)
-	} else if again != nil && !errors.Is(again, store.ErrConflict) {
-		t.Errorf("%v, and then: %v", err, again)
-	}
 }
 
 func backwards(t *testing.T, place Place) {
