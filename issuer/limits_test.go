@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/livevalet/livevalet/issuer/authn"
+	"github.com/livevalet/livevalet/issuer/emulator"
 	"github.com/livevalet/livevalet/issuer/limit"
 	"github.com/livevalet/livevalet/issuer/profile"
 	"github.com/livevalet/livevalet/issuer/store"
@@ -264,6 +265,54 @@ func TestAFailedMintGivesBackAllButTheRate(t *testing.T) {
 	}
 	if c := codeOf(t, d.ask("/v1/token", "", as("ada"))); c != rateLimited {
 		t.Errorf("it gives %s", c)
+	}
+}
+
+func TestAClockThatIsSetBackStopsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var off time.Duration
+		d, _ := limited(t, profile.Limits{}, func(c *Config) {
+			c.Now = func() time.Time { return time.Now().Add(off) }
+			c.Limits = Limits{}
+		})
+		for range 3 { // each time by a clock that is further back
+			for _, caller := range []string{"ada", "bob"} {
+				if res := d.ask("/v1/token", "", as(caller)); res.StatusCode != http.StatusOK {
+					t.Errorf("%s gets %s, Retry-After %s", caller, codeOf(t, res), res.Header.Get("Retry-After"))
+				}
+			}
+			off -= 45 * time.Minute
+		}
+	})
+}
+
+// The service's clock is first 45 minutes ahead of this machine's, then right.
+func TestTheServiceSetsTheClockBack(t *testing.T) {
+	var ahead, right emulator.Server
+	defer ahead.Close()
+	defer right.Close()
+	advance := httptest.NewRequest(http.MethodPost, "http://localhost/__emulator/clock", strings.NewReader(`{"advance":"45m"}`))
+	advance.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	if ahead.ServeHTTP(w, advance); w.Code != http.StatusOK {
+		t.Fatal(w.Body)
+	}
+	var service atomic.Pointer[emulator.Server]
+	service.Store(&ahead)
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { service.Load().ServeHTTP(w, r) }))
+	defer ts.Close()
+	client, err := upstream.New(upstream.Config{APIKey: live.NewSecret("emulator-test"), BaseURL: ts.URL, SendKeyTo: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	d := open(t, func(c *Config) { c.Minter, c.Now, c.Limits = client, client.Now, Limits{} })
+	for _, s := range []*emulator.Server{&ahead, &right, &right} { // who is right says so with the first token
+		service.Store(s)
+		d.grant(t, "/v1/token", "")
+	}
+	if off := time.Until(client.Now()).Abs(); off > 10*time.Second {
+		t.Errorf("the clock is off by %v", off)
 	}
 }
 

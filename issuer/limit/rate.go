@@ -42,9 +42,10 @@ func (r Rate) Window() time.Duration { return r.Interval() * time.Duration(r.Quo
 func (r Rate) Quota() int { return cmp.Or(r.Burst, r.Count) }
 
 // TurnedBack is by how much more than its window a rate must reach into the future
-// to count for nothing: the clocks of replicas differ by less, so it was written
-// before the clock was turned back.
-const TurnedBack = time.Hour
+// to count for nothing: it was written before the clock was turned back. Clocks of
+// those that share a store differ by less. Until it counts for nothing it refuses
+// everybody, so it is short.
+const TurnedBack = 10 * time.Second
 
 // Take takes one. tat, the theoretical arrival time, is all there is to remember
 // about a caller: the time at which the whole burst is there again; zero, or any

@@ -623,14 +623,16 @@ func revokedMeanwhile(t *testing.T, place Place) {
 }
 
 func backwards(t *testing.T, place Place) {
-	s := place(t)()
-	a := New(1)
-	rate := []store.Rate{{Key: "r", Rate: limit.Rate{Count: 1, Per: time.Minute}}}
-	a.Now, a.Rates = in(30*time.Hour), rate
-	grant(t, s, a)
-	b := New(2)
-	b.Rates = rate
-	grant(t, s, b)
-	b.Lease.Key = keyOf(3)
-	limited(t, s, b, store.Limited{Limit: store.ByRate, Wait: time.Minute})
+	for _, back := range []time.Duration{30 * time.Hour, 45 * time.Minute, 11 * time.Second} {
+		s := place(t)()
+		a := New(1)
+		rate := []store.Rate{{Key: "r", Rate: limit.Rate{Count: 1, Per: time.Minute}}}
+		a.Now, a.Rates = in(back), rate
+		grant(t, s, a)
+		b := New(2)
+		b.Rates = rate
+		grant(t, s, b)
+		b.Lease.Key = keyOf(3)
+		limited(t, s, b, store.Limited{Limit: store.ByRate, Wait: time.Minute})
+	}
 }
