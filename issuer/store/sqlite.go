@@ -11,8 +11,6 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver
 )
 
 // SQLite keeps everything in one file. What it has acknowledged survives the end
@@ -46,6 +44,16 @@ const (
 	application = 0x4c563031 // "LV01"
 
 	maxBatch = 128 // questions in one transaction
+
+	// patience is how long one question may take. Who asked for a token then hears
+	// that the store does not answer.
+	patience = 2 * time.Second
+
+	// lockPatience is how long a transaction waits for that of another process, which
+	// is looked for every lockPause on average: SQLite itself would look ever more
+	// rarely, and miss the moments that a busy process leaves.
+	lockPatience = 1500 * time.Millisecond
+	lockPause    = 5 * time.Millisecond
 )
 
 // schema makes the tables of a new file, step by step, and brings a file to the
@@ -178,13 +186,16 @@ func prepareFile(ctx context.Context, conn *sql.Conn) error {
 	if mode != "wal" {
 		return fmt.Errorf("the file system does not do for a write-ahead log (journal mode %q): use a local disk", mode)
 	}
-	// Each transaction is on the disk before it is acknowledged.
-	_, err = conn.ExecContext(ctx, "PRAGMA synchronous = FULL")
+	// Each transaction is on the disk before it is acknowledged, and waits for others
+	// by itself from now on.
+	_, err = conn.ExecContext(ctx, "PRAGMA synchronous = FULL; PRAGMA busy_timeout = 0")
 	return err
 }
 
 // do hands work to the goroutine and waits for it.
 func (s *SQLite) do(ctx context.Context, do func(*statements) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	w := work{ctx: ctx, do: do, done: make(chan error, 1)}
 	select {
 	case s.work <- w:

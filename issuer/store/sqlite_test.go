@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -163,6 +164,42 @@ func TestAFileThatIsNotOursIsRefusedAndLeftAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestALockedFileIsNotWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "state.db")
+		s := openSQLite(t, path)
+		other, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		other.SetMaxOpenConns(1)
+		if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		for n := range 300 { // more than one transaction takes
+			all.Go(func() {
+				time.Sleep(time.Duration(n) * 10 * time.Millisecond)
+				begin := time.Now()
+				if _, err := s.Grant(t.Context(), leaseFor(n, storetest.Noon)); err == nil {
+					t.Error("it decides while another process does")
+				}
+				if waited := time.Since(begin); waited > 2*time.Second {
+					t.Errorf("it waited for %v", waited)
+				}
+			})
+		}
+		all.Wait()
+		if _, err := other.Exec("ROLLBACK"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Grant(t.Context(), leaseFor(300, storetest.Noon)); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestWhatIsOverIsSweptWhileOthersAsk(t *testing.T) {

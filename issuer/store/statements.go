@@ -5,7 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // The statements of SQLite.
@@ -99,7 +103,7 @@ func (q *statements) one(text string, args ...any) *sql.Row {
 // transaction does a batch, all of it or nothing, but for what nobody waits for any
 // more. Who goes later is not looked at: the others wait for the same transaction.
 func (q *statements) transaction(batch []work) error {
-	if err := q.exec(begin); err != nil {
+	if err := q.begin(); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	err := q.all(batch)
@@ -111,6 +115,16 @@ func (q *statements) transaction(batch []work) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	return nil
+}
+
+// begin waits for other processes, but not for long.
+func (q *statements) begin() error {
+	for begun := time.Now(); ; time.Sleep(rand.N(2 * lockPause)) {
+		err := q.exec(begin)
+		if e, ok := errors.AsType[*sqlite.Error](err); !ok || e.Code()&0xff != sqlite3.SQLITE_BUSY || time.Since(begun) > lockPatience {
+			return err
+		}
+	}
 }
 
 func (q *statements) all(batch []work) error {
