@@ -108,6 +108,11 @@ func (i *issuer) decide(w http.ResponseWriter, r *http.Request, p profile.Profil
 	}
 	refused, ok := errors.AsType[*store.Limited](err)
 	if !ok {
+		// Who has gone may have been granted a lease that nobody else knows of. A
+		// renewal may be another request's, whose token then must go on to count.
+		if r.Context().Err() != nil && a.Was == nil {
+			i.undo(r, a)
+		}
 		return a, storeProblem(err)
 	}
 	var fields rateFields

@@ -340,6 +340,66 @@ func TestWithoutTheStoresAnswerNothingIsMintedAndItCountsAsUsed(t *testing.T) {
 	}
 }
 
+// leaving is a store whose askers go before it answers: meanwhile says what happens
+// then.
+type leaving struct {
+	*store.Memory
+	meanwhile func(context.Context, store.Ask)
+}
+
+func (l *leaving) Grant(ctx context.Context, a store.Ask) (store.Standing, error) {
+	if l.meanwhile == nil {
+		return l.Memory.Grant(ctx, a)
+	}
+	meanwhile := l.meanwhile
+	l.meanwhile = nil
+	meanwhile(ctx, a)
+	return store.Standing{}, ctx.Err()
+}
+
+// departing asks as one who can go.
+func departing() (change func(*http.Request), leave func()) {
+	ctx, leave := context.WithCancel(context.Background())
+	return func(r *http.Request) { *r = *r.WithContext(ctx) }, leave
+}
+
+func TestWhoGoesBeforeTheAnswerKeepsNoSlot(t *testing.T) {
+	s := &leaving{Memory: &store.Memory{}}
+	d, minted := limited(t, profile.Limits{Concurrent: 1, PerCaller: plenty.PerCaller}, func(c *Config) { c.Store = s })
+	for range 3 { // reloads of a page
+		client, leave := departing()
+		s.meanwhile = func(ctx context.Context, a store.Ask) {
+			if _, err := s.Memory.Grant(ctx, a); err != nil {
+				t.Error(err)
+			}
+			leave()
+		}
+		if c := codeOf(t, d.ask("/v1/token", "", client)); c != storeUnavailable {
+			t.Errorf("it gives %s", c)
+		}
+	}
+	if minted.Load() != 0 {
+		t.Error("something was minted")
+	}
+	d.grant(t, "/v1/token", "")
+}
+
+// Of two renewals at once the one that came to nothing must not take back the other's.
+func TestWhoGoesBeforeTheAnswerUndoesNobodysRenewal(t *testing.T) {
+	s := &leaving{Memory: &store.Memory{}}
+	d, minted := limited(t, profile.Limits{Concurrent: 1, PerCaller: plenty.PerCaller}, func(c *Config) { c.Store = s })
+	a := d.grant(t, "/v1/token", "")
+	client, leave := departing()
+	s.meanwhile = func(context.Context, store.Ask) {
+		d.grant(t, "/v1/token/renew", renewing(a, "refused"))
+		leave()
+	}
+	d.ask("/v1/token/renew", renewing(a, "refused"), client)
+	if c := codeOf(t, d.ask("/v1/token/renew", renewing(a, "refused"), nil)); c != tooManyLeases || minted.Load() != 2 {
+		t.Errorf("with two tokens that are good it gives %s; %d were minted", c, minted.Load())
+	}
+}
+
 func TestAPeerWithoutAnAddressIsAnError(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/", nil)
 	r.RemoteAddr = "@"
