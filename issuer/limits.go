@@ -52,6 +52,10 @@ const (
 	ofAll
 )
 
+// spareShare is the part of a burst that is spared for renewals where strangers
+// share it: one in so many.
+const spareShare = 5
+
 var rateNames = [...]string{ofCaller: "caller", ofAddress: "address", ofProfile: "profile", ofAll: "all"}
 
 // priced is the Ask with everything that its token costs. Limits are counted for
@@ -65,6 +69,11 @@ func (i *issuer) priced(a store.Ask, p profile.Profile, from string) store.Ask {
 		ofAddress: {Key: "address/" + from, Rate: i.Limits.PerAddress},
 		ofProfile: {Key: "profile/" + p.Name(), Rate: i.Limits.PerProfile},
 		ofAll:     {Key: "all", Rate: i.Limits.Global},
+	}
+	if a.Was == nil { // a flood of strangers must not end the conversations that there are
+		for _, n := range []int{ofProfile, ofAll} {
+			a.Rates[n].Spare = a.Rates[n].Quota() / spareShare
+		}
 	}
 	a.Slots = store.Slots{Key: who, Max: bounds.Concurrent}
 	var before time.Time

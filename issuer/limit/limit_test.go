@@ -26,7 +26,7 @@ func TestARateOverTime(t *testing.T) {
 		{"the moment it was told", 10 * time.Second, true, Left{Reset: 30 * time.Second}},
 		{"long after, all is there", time.Hour, true, Left{Remaining: 2, Reset: 10 * time.Second}},
 	} {
-		next, left, ok := r.Take(tat, noon.Add(step.at))
+		next, left, ok := r.Take(tat, noon.Add(step.at), 0)
 		if ok != step.ok || left != step.left {
 			t.Errorf("%s: %v, %+v", step.name, ok, left)
 		}
@@ -44,10 +44,10 @@ func TestAClockThatIsTurnedBackStopsNobody(t *testing.T) {
 		r := rates.Draw(t, "rate")
 		var tat time.Time
 		for range rapid.IntRange(0, r.Quota()).Draw(t, "asks") {
-			tat, _, _ = r.Take(tat, noon)
+			tat, _, _ = r.Take(tat, noon, 0)
 		}
 		now := noon.Add(-time.Duration(rapid.Int64Range(0, int64(30*time.Hour)).Draw(t, "back")))
-		if _, left, _ := r.Take(tat, now); left.Wait > 10*time.Second+r.Interval() {
+		if _, left, _ := r.Take(tat, now, 0); left.Wait > 10*time.Second+r.Interval() {
 			t.Fatalf("it waits for %v", left.Wait)
 		}
 	})
@@ -55,8 +55,36 @@ func TestAClockThatIsTurnedBackStopsNobody(t *testing.T) {
 
 func TestAClockThatIsTurnedBackALittleGivesNothingAnew(t *testing.T) {
 	r := Rate{Count: 6, Per: time.Minute}
-	if _, left, ok := r.Take(noon.Add(r.Window()+9*time.Second), noon); ok || left.Wait != 9*time.Second+r.Interval() {
+	if _, left, ok := r.Take(noon.Add(r.Window()+9*time.Second), noon, 0); ok || left.Wait != 9*time.Second+r.Interval() {
 		t.Errorf("%v, %+v", ok, left)
+	}
+}
+
+func TestWhatIsSparedIsThereForOthers(t *testing.T) {
+	r := Rate{Count: 5, Per: time.Minute}
+	var tat time.Time
+	for n, want := range []Left{
+		{Remaining: 4, Reset: 12 * time.Second},
+		{Remaining: 3, Reset: 24 * time.Second},
+		{Remaining: 2, Reset: 36 * time.Second},
+		{Reset: 36 * time.Second, Wait: 12 * time.Second},
+	} {
+		next, left, ok := r.Take(tat, noon, 2)
+		if ok != (n < 3) || left != want {
+			t.Errorf("of 3 it takes %d: %v, %+v", n+1, ok, left)
+		}
+		tat = next
+	}
+	for range 2 {
+		tat, _, _ = r.Take(tat, noon, 0)
+	}
+	for spare, wait := range []time.Duration{12 * time.Second, 24 * time.Second, 36 * time.Second} {
+		if _, left, ok := r.Take(tat, noon, spare); ok || left.Wait != wait {
+			t.Errorf("of none it takes one and spares %d: %+v", spare, left)
+		}
+		if _, left, ok := r.Take(tat, noon.Add(wait), spare); !ok || left.Remaining != spare {
+			t.Errorf("after the wait for one and %d spare: %+v", spare, left)
+		}
 	}
 }
 
@@ -76,12 +104,12 @@ func TestNoWindowHasMoreThanItsRate(t *testing.T) {
 		now := noon
 		for range rapid.IntRange(1, 200).Draw(t, "asks") {
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(2*r.Interval())).Draw(t, "pause")))
-			next, left, ok := r.Take(tat, now)
+			next, left, ok := r.Take(tat, now, 0)
 			if !ok {
-				if _, _, early := r.Take(tat, now.Add(left.Wait-1)); early {
+				if _, _, early := r.Take(tat, now.Add(left.Wait-1), 0); early {
 					t.Fatalf("one is allowed before the wait of %v is over", left.Wait)
 				}
-				if _, _, late := r.Take(tat, now.Add(left.Wait)); !late {
+				if _, _, late := r.Take(tat, now.Add(left.Wait), 0); !late {
 					t.Fatalf("none is allowed after the wait of %v", left.Wait)
 				}
 				continue
@@ -108,7 +136,7 @@ func TestWhoKeepsToTheRateIsNeverRefused(t *testing.T) {
 		var tat time.Time
 		now := noon
 		for range 100 {
-			next, left, ok := r.Take(tat, now)
+			next, left, ok := r.Take(tat, now, 0)
 			if !ok {
 				t.Fatalf("refused with %+v", left)
 			}
@@ -138,7 +166,7 @@ func TestARateIsWrittenShort(t *testing.T) {
 }
 
 func TestTheZeroRateAllowsAtMostNothing(t *testing.T) {
-	if _, _, ok := (Rate{}).Take(time.Time{}, noon); ok {
+	if _, _, ok := (Rate{}).Take(time.Time{}, noon, 0); ok {
 		t.Error("it allows one")
 	}
 }

@@ -25,7 +25,7 @@ type Rate struct {
 type Left struct {
 	Remaining int           // of the burst, now
 	Reset     time.Duration // until the whole burst is there again
-	Wait      time.Duration // until one more is allowed; 0 if one was, just now
+	Wait      time.Duration // until one may be taken, as it was asked; 0 if one was, just now
 }
 
 // Interval is the time in which one is earned back, in whole microseconds, which
@@ -47,18 +47,19 @@ func (r Rate) Quota() int { return cmp.Or(r.Burst, r.Count) }
 // everybody, so it is short.
 const TurnedBack = 10 * time.Second
 
-// Take takes one. tat, the theoretical arrival time, is all there is to remember
+// Take takes one, if so many of the burst are left then as are spared for others who
+// take from it: fewer than Quota. tat, the theoretical arrival time, is all there is to remember
 // about a caller: the time at which the whole burst is there again; zero, or any
 // time that has passed, for one who was not seen lately. It is returned as it is
 // afterwards, and unchanged if there was none to take.
-func (r Rate) Take(tat, now time.Time) (next time.Time, left Left, ok bool) {
+func (r Rate) Take(tat, now time.Time, spared int) (next time.Time, left Left, ok bool) {
 	window := r.Window()
 	ahead := max(tat.Sub(now), 0)
 	if ahead > window+TurnedBack {
 		ahead = 0
 	}
-	if ahead+r.Interval() > window {
-		return tat, Left{Reset: ahead, Wait: ahead + r.Interval() - window}, false
+	if over := ahead + time.Duration(1+spared)*r.Interval() - window; over > 0 {
+		return tat, Left{Reset: ahead, Wait: over}, false
 	}
 	ahead += r.Interval()
 	return now.Add(ahead), Left{Remaining: int((window - ahead) / r.Interval()), Reset: ahead}, true

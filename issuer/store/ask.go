@@ -53,6 +53,9 @@ func (a Ask) Undone() Lease {
 type Rate struct {
 	Key string // whose it is, once in an Ask
 	limit.Rate
+
+	// Spare is how many of the burst are left for other Asks: fewer than Quota.
+	Spare int
 }
 
 // Slots bounds the tokens that are good at once. Each is counted from the Ask that

@@ -46,7 +46,7 @@ func (a Ask) decide(k known) (Standing, change, error) {
 	s := Standing{Lease: a.Granted()}
 	var c change
 	for n, r := range a.Rates {
-		tat, left, ok := r.Take(k.tats[n], a.Now)
+		tat, left, ok := r.Take(k.tats[n], a.Now, r.Spare)
 		if !ok {
 			return Standing{}, change{}, &Limited{Limit: ByRate, Rate: n, Wait: left.Wait}
 		}

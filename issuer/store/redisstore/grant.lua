@@ -35,9 +35,8 @@ for n, rate in ipairs(ask.rates) do
   local tat = tonumber(redis.call('GET', KEYS[6 + n]) or 0)
   local ahead = math.max(tat - clock, 0)
   if ahead > rate.window + ask.turnedBack then ahead = 0 end
-  if ahead + rate.interval > rate.window then
-    return {'limited', 0, n - 1, ahead + rate.interval - rate.window}
-  end
+  local over = ahead + (1 + rate.spare) * rate.interval - rate.window
+  if over > 0 then return {'limited', 0, n - 1, over} end
   ahead = ahead + rate.interval
   tats[n] = clock + ahead
   table.insert(left, math.floor((rate.window - ahead) / rate.interval))

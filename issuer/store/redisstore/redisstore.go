@@ -88,7 +88,7 @@ func (s *Store) Grant(ctx context.Context, a store.Ask) (store.Standing, error) 
 	}
 	for _, r := range a.Rates {
 		keys = append(keys, prefix+"rate:"+r.Key)
-		in.Rates = append(in.Rates, rateNumbers{r.Interval().Microseconds(), r.Window().Microseconds()})
+		in.Rates = append(in.Rates, rateNumbers{r.Interval().Microseconds(), r.Window().Microseconds(), r.Spare})
 	}
 	answer, err := s.run(ctx, grantScript, keys, in, granted.Caller, id, body(granted)).Slice()
 	if err != nil {

@@ -73,6 +73,7 @@ type grantNumbers struct {
 type rateNumbers struct {
 	Interval int64 `json:"interval"`
 	Window   int64 `json:"window"`
+	Spare    int   `json:"spare"`
 }
 
 // undoNumbers are those of undo.lua.

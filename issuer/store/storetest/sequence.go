@@ -45,7 +45,7 @@ func same(t *testing.T, place Place) {
 					},
 					Rates: []store.Rate{
 						{Key: "rate/" + caller, Rate: limit.Rate{Count: few.Draw(rt, "count"), Per: time.Minute, Burst: few.Draw(rt, "burst")}},
-						{Key: "rate", Rate: limit.Rate{Count: 4, Per: 10 * time.Minute}},
+						{Key: "rate", Rate: limit.Rate{Count: 4, Per: 10 * time.Minute}, Spare: few.Draw(rt, "spare") - 1},
 					}[:rapid.IntRange(0, 2).Draw(rt, "rates")],
 					Slots:  store.Slots{Key: "slots/" + caller, Max: few.Draw(rt, "slots")},
 					Budget: store.Budget{Key: "budget/" + caller + day, Ends: ends, Max: time.Hour, Cost: time.Duration(few.Draw(rt, "cost")) * 5 * time.Minute},

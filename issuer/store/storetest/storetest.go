@@ -44,6 +44,7 @@ func Test(t *testing.T, place Place) {
 		"a lease is changed from what it was":        changes,
 		"times are kept to the microsecond":          precision,
 		"a rate is charged per token":                rates,
+		"what is spared of a rate is for others":     spared,
 		"slots are taken until the token expires":    slots,
 		"many slots are counted as in a plain list":  counted,
 		"a budget is spent to the last second":       budgets,
@@ -233,6 +234,26 @@ func rates(t *testing.T, place Place) {
 	a := Renew(load(t, s, 0), in(21*time.Second))
 	a.Rates = other.Rates[1:]
 	limited(t, s, a, store.Limited{Limit: store.ByRate, Wait: 19 * time.Second})
+}
+
+func spared(t *testing.T, place Place) {
+	s := place(t)()
+	ask := func(n, spare int) store.Ask {
+		a := New(n)
+		a.Rates = []store.Rate{{Key: "all", Rate: limit.Rate{Count: 3, Per: time.Minute}, Spare: spare}}
+		return a
+	}
+	grant(t, s, ask(1, 1))
+	if got := grant(t, s, ask(2, 1)).Rates[0]; got != (limit.Left{Remaining: 1, Reset: 40 * time.Second}) {
+		t.Errorf("%+v are left", got)
+	}
+	limited(t, s, ask(3, 1), store.Limited{Limit: store.ByRate, Wait: 20 * time.Second})
+	grant(t, s, ask(3, 0))
+	limited(t, s, ask(4, 0), store.Limited{Limit: store.ByRate, Wait: 20 * time.Second})
+	limited(t, s, ask(4, 1), store.Limited{Limit: store.ByRate, Wait: 40 * time.Second})
+	late := ask(4, 1)
+	late.Now = in(40 * time.Second)
+	grant(t, s, late)
 }
 
 func slots(t *testing.T, place Place) {
