@@ -84,7 +84,8 @@ type Config struct {
 	Address func(*http.Request) (netip.Addr, error)
 
 	// HandleKey keys the hashes by which Store knows resumption handles. Issuers
-	// that share a Store must share it. Nil is a random one.
+	// that share a Store must share it: each kind of store has one to ask for. Nil is a
+	// random one.
 	HandleKey []byte
 
 	// Live is where the tokens are good. Nil is Google.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +19,8 @@ const (
 	// firstSweep is the number of things from which on those that are over are
 	// looked for.
 	firstSweep = 4096
+
+	handleKeySize = 32 // bytes
 )
 
 // Memory keeps everything in this process: it is lost when that ends, revocations
@@ -27,6 +30,7 @@ type Memory struct {
 	Max int
 
 	mu      sync.Mutex
+	key     []byte // of handles
 	leases  map[Key]Lease
 	handles map[Key]handle
 	revoked map[string]bool
@@ -188,6 +192,19 @@ func (m *Memory) Revoked(_ context.Context, caller string) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.revoked[caller], nil
+}
+
+// HandleKey is what keys the hashes of handles: 32 random bytes, drawn when they are
+// first asked for, which are the same for all that share the store, as long as it
+// keeps anything.
+func (m *Memory) HandleKey(context.Context) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.key == nil {
+		m.key = make([]byte, handleKeySize)
+		rand.Read(m.key)
+	}
+	return m.key, nil
 }
 
 // Ready says why the store could not decide now. Memory always can.

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -92,6 +93,8 @@ CREATE TRIGGER slot_freed AFTER DELETE ON slots BEGIN
 END;
 INSERT INTO slots SELECT key, ends, lease, version FROM unordered_slots;
 DROP TABLE unordered_slots;
+`, `
+CREATE TABLE handle_key (only INTEGER PRIMARY KEY CHECK (only = 1), key BLOB NOT NULL) STRICT;
 `}
 
 // OpenSQLite opens the file, or makes it, readable by its owner only. It refuses a
@@ -335,6 +338,22 @@ func (s *SQLite) Revoked(ctx context.Context, caller string) (bool, error) {
 		return false, err
 	}
 	return n > 0, nil
+}
+
+// HandleKey is as [Memory.HandleKey].
+func (s *SQLite) HandleKey(ctx context.Context) ([]byte, error) {
+	drawn := make([]byte, handleKeySize)
+	rand.Read(drawn)
+	var key []byte
+	if err := s.do(ctx, func(q *statements) error {
+		if err := q.exec(drawHandleKey, drawn); err != nil {
+			return err
+		}
+		return q.one(readHandleKey).Scan(&key)
+	}); err != nil {
+		return nil, err
+	}
+	return key, nil
 }
 
 func micros(t time.Time) int64 { return t.UnixMicro() }

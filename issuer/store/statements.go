@@ -36,6 +36,9 @@ const (
 	freeSlot   = `DELETE FROM slots WHERE key = ? AND ends = ? AND lease = ? AND version = ?`
 	keepBudget = `REPLACE INTO budgets VALUES (?, ?, ?)`
 	giveBudget = `UPDATE budgets SET spent = max(spent - ?, 0) WHERE key = ?`
+
+	drawHandleKey = `INSERT OR IGNORE INTO handle_key VALUES (1, ?)`
+	readHandleKey = `SELECT key FROM handle_key`
 )
 
 // sweeps are the tables by whose keys things are dropped, how that is done, and for
@@ -70,7 +73,7 @@ type statements struct {
 func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 	q := &statements{conn: conn, prepared: map[string]*sql.Stmt{}}
 	texts := []string{begin, commit, rollback, loadLease, keepLease, dropLease, listLeases, isRevoked, revoke, unrevoke,
-		readKnown, keepHandle, readRate, keepRate, slotFrees, takeSlot, dropSlots, freeSlot, keepBudget, giveBudget}
+		readKnown, keepHandle, readRate, keepRate, slotFrees, takeSlot, dropSlots, freeSlot, keepBudget, giveBudget, drawHandleKey, readHandleKey}
 	for _, s := range sweeps {
 		texts = append(texts, fmt.Sprintf(sweepLast, s.table), fmt.Sprintf(s.drop, s.table))
 	}

@@ -99,10 +99,13 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	tokens := newTokens(issuer.Config{
-		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live, Store: &store.Memory{},
+	tokens, err := newTokens(ctx, issuer.Config{
+		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live,
 		Connection: max(time.Duration(c.Emulator.Connection), 0), Now: now, Logger: p.log,
-	}, key)
+	}, &store.Memory{})
+	if err != nil {
+		return err
+	}
 	if err := tokens.use(profiles, devLimits()); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"net/http"
 	"os"
 	"os/signal"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/livevalet/livevalet/issuer"
 	"github.com/livevalet/livevalet/issuer/profile"
-	"github.com/livevalet/livevalet/wasm/live"
 )
 
 // lookAtFile is how often the configuration is looked at. A change is believed
@@ -30,13 +28,15 @@ type tokens struct {
 	current atomic.Pointer[http.Handler]
 }
 
-// newTokens is an issuer that cannot be asked before use. What its leases go by outlives a change
-// of them, and a restart: handles belong to the project of the API key, so what they
-// are hashed with comes from that.
-func newTokens(c issuer.Config, apiKey live.Secret) *tokens {
-	of := sha256.Sum256([]byte("resumption handles of " + apiKey.Reveal()))
-	c.HandleKey = of[:]
-	return &tokens{config: c}
+// newTokens is an issuer that cannot be asked before use. What its leases go by
+// outlives a change of profiles, of the API key, and of the process, as the store does.
+func newTokens(ctx context.Context, c issuer.Config, held keeper) (*tokens, error) {
+	key, err := held.HandleKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.Store, c.HandleKey = held, key
+	return &tokens{config: c}, nil
 }
 
 func (t *tokens) use(profiles []profile.Profile, limits issuer.Limits) error {

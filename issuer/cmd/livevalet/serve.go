@@ -74,11 +74,14 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer held.Close()
 	held = ops.metrics.watched(held)
-	tokens := newTokens(issuer.Config{
+	tokens, err := newTokens(ctx, issuer.Config{
 		Guard: guard, Authenticator: who, Minter: ops.metrics.timed(s.client), Live: s.live,
-		Store: held, Address: f.clientAddress(),
-		Now: s.client.Now, Record: ops.record, Logger: p.log,
-	}, key)
+		Address: f.clientAddress(),
+		Now:     s.client.Now, Record: ops.record, Logger: p.log,
+	}, held)
+	if err != nil {
+		return err
+	}
 	if err := tokens.use(profiles, f.Limits.limits()); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ import (
 type keeper interface {
 	issuer.Store
 	issuer.Access
+	HandleKey(context.Context) ([]byte, error)
 	Ready(context.Context) error
 	Close() error
 }

@@ -3,13 +3,15 @@
 //
 // A decision is one script, so it is taken whole or not at all, whoever races.
 // Rates are counted by Redis's clock, which all issuers share; what is dated, a
-// lease or a token, by the asker's. All keys but the revocations expire.
+// lease or a token, by the asker's. All keys but the
+// revocations, and what keys handles, expire.
 package redisstore
 
 import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -56,7 +58,10 @@ func (s *Store) Close() error { return s.client.Close() }
 // one place: a decision looks at limits of callers and of all together.
 const prefix = "livevalet:{all}:"
 
-const revocations = prefix + "revoked"
+const (
+	revocations = prefix + "revoked"
+	handleKey   = prefix + "handle-key"
+)
 
 func leaseKey(id string) string       { return prefix + "lease:" + id }
 func callerKey(caller string) string  { return prefix + "caller:" + caller }
@@ -188,6 +193,25 @@ func (s *Store) Revoked(ctx context.Context, caller string) (bool, error) {
 	defer cancel()
 	revoked, err := s.client.SIsMember(ctx, revocations, caller).Result()
 	return revoked, wrap(err)
+}
+
+// HandleKey is what keys the hashes of handles: 32 random bytes, drawn by the first
+// that asks.
+func (s *Store) HandleKey(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	// Read first, because a Redis whose memory is full takes no other command.
+	key, err := s.client.Get(ctx, handleKey).Bytes()
+	if !errors.Is(err, redis.Nil) {
+		return key, wrap(err)
+	}
+	drawn := make([]byte, 32)
+	rand.Read(drawn)
+	key, err = s.client.SetArgs(ctx, handleKey, drawn, redis.SetArgs{Mode: "NX", Get: true}).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return drawn, nil
+	}
+	return key, wrap(err)
 }
 
 // Ready says why the store could not decide now. It writes, as deciding does: a

@@ -84,28 +84,34 @@ func TestAUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
 	if _, err := s.Revoked(t.Context(), "ada"); err != nil {
 		t.Error(err)
 	}
+	if _, err := s.HandleKey(t.Context()); err != nil {
+		t.Error(err)
+	}
 	if list, err := s.Leases(t.Context(), "ada"); err != nil || len(list) != 1 {
 		t.Errorf("%v, %v", list, err)
 	}
 }
 
-func TestAllButRevocationsExpires(t *testing.T) {
+func TestAllButRevocationsAndTheHandleKeyExpires(t *testing.T) {
 	server := redistest.Start(t)
 	s, c := open(t, server.URL()), client(t, server)
 	lease := grant(t, s, everything(nil)).Lease
 	renewal := everything(&lease)
 	grant(t, s, renewal)
 	must(t, s.Undo(t.Context(), renewal), s.Release(t.Context(), lease.Key), s.Revoke(t.Context(), "eve"), s.Ready(t.Context()))
+	if _, err := s.HandleKey(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	keys, err := c.Keys(t.Context(), "*").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(keys) != 9 {
+	if len(keys) != 10 {
 		t.Errorf("the keys are %q", keys)
 	}
 	for _, key := range keys {
 		life, err := c.TTL(t.Context(), key).Result()
-		forever := strings.HasSuffix(key, ":revoked")
+		forever := strings.HasSuffix(key, ":revoked") || strings.HasSuffix(key, ":handle-key")
 		if err != nil || (life < 0) != forever || life > 13*time.Hour {
 			t.Errorf("%s is kept for %v, %v", key, life, err)
 		}

@@ -26,6 +26,7 @@ type Store interface {
 	Revoke(ctx context.Context, caller string) error
 	Unrevoke(ctx context.Context, caller string) error
 	Revoked(ctx context.Context, caller string) (bool, error)
+	HandleKey(context.Context) ([]byte, error)
 	Ready(context.Context) error
 	Close() error
 }
@@ -54,6 +55,7 @@ func Test(t *testing.T, place Place) {
 		"an undo undoes its own token alone":         undoneAlone,
 		"a released lease keeps its slot":            released,
 		"a handle belongs to one lease":              handles,
+		"handles have one key":                       handleKey,
 		"a revoked caller gets nothing":              revoked,
 		"leases are listed by caller":                listed,
 		"another process sees the same":              shared,
@@ -482,6 +484,26 @@ func handles(t *testing.T, place Place) {
 	a = Renew(first, in(10*time.Minute))
 	a.Handle = keyOf(50) // its own, again
 	grant(t, s, a)
+}
+
+func handleKey(t *testing.T, place Place) {
+	var mu sync.Mutex
+	keys := map[string]bool{}
+	at(t, place, func(n int, s Store) {
+		key, err := s.HandleKey(t.Context())
+		if err != nil || len(key) != 32 {
+			t.Errorf("%d bytes, %v", len(key), err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		keys[string(key)] = true
+	})
+	if len(keys) != 1 {
+		t.Errorf("there are %d keys", len(keys))
+	}
+	if other, err := place(t)().HandleKey(t.Context()); err != nil || keys[string(other)] {
+		t.Errorf("another place has the same, %v", err)
+	}
 }
 
 func revoked(t *testing.T, place Place) {
