@@ -72,3 +72,9 @@ const (
 	// long as the service resumes with it (documented), and for what clocks differ.
 	KeepHandle = 3 * time.Hour
 )
+
+// MaxHandles is how many handles a lease has that are kept, the newest. A connection
+// has one, so calm lines need twelve in the two hours for which the service resumes
+// with one (documented). Whoever can show more under a lease holds it, and forgets
+// none but its own.
+const MaxHandles = 16

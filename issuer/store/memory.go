@@ -32,7 +32,8 @@ type Memory struct {
 	mu      sync.Mutex
 	key     []byte // of handles
 	leases  map[Key]Lease
-	handles map[Key]handle
+	handles map[Key]Key   // to the lease under which each was shown
+	shown   map[Key]shown // by lease
 	revoked map[string]bool
 	tats    map[string]time.Time // of rates
 	slots   map[string]slots
@@ -42,9 +43,10 @@ type Memory struct {
 	swept time.Time // when that was done last, by the askers' clock
 }
 
-type handle struct {
-	lease Key
-	until time.Time
+// shown are the handles of a lease, the oldest first.
+type shown struct {
+	handles []Key
+	until   time.Time
 }
 
 type budget struct {
@@ -65,8 +67,8 @@ func (m *Memory) Grant(_ context.Context, a Ask) (Standing, error) {
 	if l, ok := m.leases[a.Lease.Key]; ok {
 		k.lease = &l.Version
 	}
-	if h, ok := m.handles[a.Handle]; ok {
-		k.handle = &h.lease
+	if lease, ok := m.handles[a.Handle]; ok {
+		k.handle = &lease
 	}
 	for _, r := range a.Rates {
 		k.tats = append(k.tats, m.tats[r.Key])
@@ -83,7 +85,7 @@ func (m *Memory) Grant(_ context.Context, a Ask) (Standing, error) {
 	m.make()
 	m.leases[a.Lease.Key] = s.Lease
 	if a.Handle != (Key{}) {
-		m.handles[a.Handle] = handle{a.Lease.Key, s.Lease.End.Add(KeepHandle)}
+		m.show(a.Handle, s.Lease)
 	}
 	for n, r := range a.Rates {
 		m.tats[r.Key] = c.tats[n]
@@ -91,6 +93,18 @@ func (m *Memory) Grant(_ context.Context, a Ask) (Standing, error) {
 	m.slots[a.Slots.Key] = taken.with(slotOf(s.Lease))
 	m.budgets[a.Budget.Key] = budget{c.spent, a.Budget.Ends}
 	return s, nil
+}
+
+// show keeps a handle as the newest of a lease.
+func (m *Memory) show(handle Key, l Lease) {
+	s := m.shown[l.Key]
+	s.handles = append(slices.DeleteFunc(s.handles, func(k Key) bool { return k == handle }), handle)
+	if len(s.handles) > MaxHandles {
+		delete(m.handles, s.handles[0])
+		s.handles = slices.Delete(s.handles, 0, 1)
+	}
+	s.until = l.End.Add(KeepHandle)
+	m.handles[handle], m.shown[l.Key] = l.Key, s
 }
 
 // Undo takes back an Ask that was granted but led to no token: its lease is as it
@@ -215,13 +229,14 @@ func (*Memory) Close() error { return nil }
 
 func (m *Memory) make() {
 	if m.leases == nil {
-		m.leases, m.handles, m.revoked = map[Key]Lease{}, map[Key]handle{}, map[string]bool{}
+		m.leases, m.handles, m.revoked = map[Key]Lease{}, map[Key]Key{}, map[string]bool{}
+		m.shown = map[Key]shown{}
 		m.tats, m.slots, m.budgets = map[string]time.Time{}, map[string]slots{}, map[string]budget{}
 	}
 }
 
 // room reports whether there is some for one more lease, and makes it if there
-// is none. Renewals need none of their own: a lease has few.
+// is none. Renewals are given without: what a lease has is bounded.
 func (m *Memory) room(now time.Time) bool {
 	most := cmp.Or(m.Max, defaultMax)
 	others := func() int { return len(m.handles) + len(m.tats) + len(m.slots) + len(m.budgets) }
@@ -240,9 +255,12 @@ func (m *Memory) forget(now time.Time) {
 			delete(m.leases, k)
 		}
 	}
-	for k, h := range m.handles {
-		if now.After(h.until) {
-			delete(m.handles, k)
+	for k, s := range m.shown {
+		if now.After(s.until) {
+			for _, handle := range s.handles {
+				delete(m.handles, handle)
+			}
+			delete(m.shown, k)
 		}
 	}
 	for k, tat := range m.tats {

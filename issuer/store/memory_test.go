@@ -41,6 +41,28 @@ func TestMemoryIsBoundedByWhatLives(t *testing.T) {
 	}
 }
 
+func TestOneLeaseTakesLittleRoom(t *testing.T) {
+	var m store.Memory
+	held := leaseFor(1, storetest.Noon).Lease
+	for n := range 1000 {
+		a := leaseFor(1, storetest.Noon)
+		if n > 0 {
+			a.Was = &held
+			binary.BigEndian.PutUint64(a.Handle[:], uint64(n))
+		}
+		a.Lease.Expire = storetest.Noon.Add(time.Microsecond)
+		a.Budget.Cost = 0
+		st, err := m.Grant(t.Context(), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = st.Lease
+	}
+	if n := m.Len(); n > store.MaxHandles+3 { // lease, slots and budget
+		t.Errorf("%d things are kept", n)
+	}
+}
+
 func TestAFullStoreMakesRoomWhenLeasesEnd(t *testing.T) {
 	m := store.Memory{Max: 2}
 	for n, want := range []error{nil, nil, store.ErrFull} {

@@ -95,6 +95,10 @@ INSERT INTO slots SELECT key, ends, lease, version FROM unordered_slots;
 DROP TABLE unordered_slots;
 `, `
 CREATE TABLE handle_key (only INTEGER PRIMARY KEY CHECK (only = 1), key BLOB NOT NULL) STRICT;
+`, `
+-- The newest handles of a lease are those of its last versions.
+ALTER TABLE handles ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX handles_by_lease ON handles (lease, version);
 `}
 
 // OpenSQLite opens the file, or makes it, readable by its owner only. It refuses a

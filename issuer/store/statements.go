@@ -24,7 +24,7 @@ const (
 	isRevoked  = `SELECT count(*) FROM revocations WHERE caller = ?`
 	revoke     = `INSERT OR IGNORE INTO revocations VALUES (?)`
 	unrevoke   = `DELETE FROM revocations WHERE caller = ?`
-	keepHandle = `REPLACE INTO handles VALUES (?, ?, ?)`
+	keepHandle = `REPLACE INTO handles VALUES (?, ?, ?, ?)`
 	readKnown  = `SELECT EXISTS (SELECT 1 FROM revocations WHERE caller = ?1), (SELECT version FROM leases WHERE key = ?2),
 		(SELECT lease FROM handles WHERE key = ?3), coalesce((SELECT spent FROM budgets WHERE key = ?4), 0),
 		coalesce((SELECT taken FROM slot_counts WHERE key = ?5), 0), (SELECT count(*) FROM slots WHERE key = ?5 AND ends <= ?6)`
@@ -36,6 +36,8 @@ const (
 	freeSlot   = `DELETE FROM slots WHERE key = ? AND ends = ? AND lease = ? AND version = ?`
 	keepBudget = `REPLACE INTO budgets VALUES (?, ?, ?)`
 	giveBudget = `UPDATE budgets SET spent = max(spent - ?, 0) WHERE key = ?`
+
+	dropOldHandles = `DELETE FROM handles WHERE lease = ?1 AND version <= (SELECT version FROM handles WHERE lease = ?1 ORDER BY version DESC LIMIT 1 OFFSET ?2)`
 
 	drawHandleKey = `INSERT OR IGNORE INTO handle_key VALUES (1, ?)`
 	readHandleKey = `SELECT key FROM handle_key`
@@ -73,7 +75,7 @@ type statements struct {
 func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 	q := &statements{conn: conn, prepared: map[string]*sql.Stmt{}}
 	texts := []string{begin, commit, rollback, loadLease, keepLease, dropLease, listLeases, isRevoked, revoke, unrevoke,
-		readKnown, keepHandle, readRate, keepRate, slotFrees, takeSlot, dropSlots, freeSlot, keepBudget, giveBudget, drawHandleKey, readHandleKey}
+		readKnown, keepHandle, readRate, keepRate, slotFrees, takeSlot, dropSlots, freeSlot, keepBudget, giveBudget, dropOldHandles, drawHandleKey, readHandleKey}
 	for _, s := range sweeps {
 		texts = append(texts, fmt.Sprintf(sweepLast, s.table), fmt.Sprintf(s.drop, s.table))
 	}
@@ -162,7 +164,7 @@ func (q *statements) grant(a Ask) (Standing, error, error) {
 	}
 	err = q.keep(s.Lease)
 	if err == nil && a.Handle != (Key{}) {
-		err = q.exec(keepHandle, a.Handle[:], a.Lease.Key[:], micros(s.Lease.End.Add(KeepHandle)))
+		err = q.show(a.Handle, s.Lease)
 	}
 	for n, r := range a.Rates {
 		if err == nil {
@@ -179,6 +181,14 @@ func (q *statements) grant(a Ask) (Standing, error, error) {
 		err = q.exec(keepBudget, a.Budget.Key, int64(c.spent), micros(a.Budget.Ends))
 	}
 	return s, nil, err
+}
+
+// show keeps a handle as the newest of a lease.
+func (q *statements) show(handle Key, l Lease) error {
+	if err := q.exec(keepHandle, handle[:], l.Key[:], micros(l.End.Add(KeepHandle)), l.Version); err != nil {
+		return err
+	}
+	return q.exec(dropOldHandles, l.Key[:], MaxHandles)
 }
 
 // known reads what a decision needs.

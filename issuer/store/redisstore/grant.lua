@@ -2,7 +2,7 @@
 -- Decides about a token as store.Ask has it: all of it is charged, or nothing.
 -- Times and durations are whole microseconds, which doubles hold exactly until the
 -- year 2255; those that name a lifetime of keys are milliseconds.
-local revoked, lease, callers, handle, slots, budget = unpack(KEYS, 1, 6)
+local revoked, lease, callers, handle, shown, slots, budget = unpack(KEYS, 1, 7)
 local ask, caller, id, body = cjson.decode(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 
 -- tostring and .. would write 1.7e+15.
@@ -22,8 +22,8 @@ else
   if tonumber(version) ~= ask.was then return {'conflict'} end
 end
 if ask.handle then
-  local shown = redis.call('GET', handle)
-  if shown and shown ~= id then return {'handle'} end
+  local holder = redis.call('GET', handle)
+  if holder and holder ~= id then return {'handle'} end
 end
 
 -- Rates are counted by the clock that all replicas share; see limit.Rate.Take.
@@ -32,7 +32,7 @@ local here = time[1] * 1000000 + time[2]
 local clock = ask.clock > 0 and ask.clock or here
 local tats, left = {}, {}
 for n, rate in ipairs(ask.rates) do
-  local tat = tonumber(redis.call('GET', KEYS[6 + n]) or 0)
+  local tat = tonumber(redis.call('GET', KEYS[7 + n]) or 0)
   local ahead = math.max(tat - clock, 0)
   if ahead > rate.window + ask.turnedBack then ahead = 0 end
   local over = ahead + (1 + rate.spare) * rate.interval - rate.window
@@ -58,9 +58,16 @@ redis.call('PEXPIRE', lease, integer(ask.keepLease))
 redis.call('ZREMRANGEBYSCORE', callers, '-inf', integer(here)) -- with the leases
 redis.call('ZADD', callers, integer(here + ask.keepLease * 1000), id)
 keep(callers, ask.keepLease)
-if ask.handle then redis.call('SET', handle, id, 'PX', integer(ask.keepHandle)) end
+if ask.handle then
+  redis.call('SET', handle, id, 'PX', integer(ask.keepHandle))
+  redis.call('ZADD', shown, integer(ask.version), handle)
+  keep(shown, ask.keepHandle)
+  if redis.call('ZCARD', shown) > ask.maxHandles then
+    redis.call('DEL', redis.call('ZPOPMIN', shown)[1]) -- a key beside the others
+  end
+end
 for n, rate in ipairs(ask.rates) do
-  redis.call('SET', KEYS[6 + n], integer(tats[n]), 'PX', integer(math.ceil(rate.window / 1000) + 60000))
+  redis.call('SET', KEYS[7 + n], integer(tats[n]), 'PX', integer(math.ceil(rate.window / 1000) + 60000))
 end
 redis.call('ZREMRANGEBYSCORE', slots, '-inf', integer(ask.now))
 redis.call('ZADD', slots, integer(ask.expire), id .. ':' .. integer(ask.version))

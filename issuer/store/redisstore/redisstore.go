@@ -73,7 +73,7 @@ func (s *Store) Grant(ctx context.Context, a store.Ask) (store.Standing, error) 
 	granted := a.Granted()
 	in := grantNumbers{
 		Now: a.Now.UnixMicro(), Was: none, Version: granted.Version, Released: number(granted.Released),
-		Expire: granted.Expire.UnixMicro(), Handle: a.Handle != store.Key{},
+		Expire: granted.Expire.UnixMicro(), Handle: a.Handle != store.Key{}, MaxHandles: store.MaxHandles,
 		TurnedBack: limit.TurnedBack.Microseconds(), Rates: []rateNumbers{}, Slots: max(a.Slots.Max, 1),
 		Budget: a.Budget.Max.Microseconds(), Cost: cost(a.Budget), Ends: a.Budget.Ends.UnixMicro(),
 		KeepLease:  lifetime(a.Now, granted.End.Add(store.KeepLease)),
@@ -89,7 +89,8 @@ func (s *Store) Grant(ctx context.Context, a store.Ask) (store.Standing, error) 
 	}
 	id := idOf(granted.Key)
 	keys := []string{
-		revocations, leaseKey(id), callerKey(granted.Caller), prefix + "handle:" + idOf(a.Handle), slotsKey(a.Slots), budgetKey(a.Budget),
+		revocations, leaseKey(id), callerKey(granted.Caller), prefix + "handle:" + idOf(a.Handle), prefix + "handles:" + id,
+		slotsKey(a.Slots), budgetKey(a.Budget),
 	}
 	for _, r := range a.Rates {
 		keys = append(keys, prefix+"rate:"+r.Key)

@@ -106,7 +106,7 @@ func TestAllButRevocationsAndTheHandleKeyExpires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(keys) != 10 {
+	if len(keys) != 11 {
 		t.Errorf("the keys are %q", keys)
 	}
 	for _, key := range keys {
@@ -219,8 +219,12 @@ func TestAClusterTakesAllKeysOfADecision(t *testing.T) {
 		}
 	}
 	lease := grant(t, s, everything(nil)).Lease
-	renewal := everything(&lease)
-	grant(t, s, renewal)
+	var renewal store.Ask
+	for n := range store.MaxHandles + 1 { // so that one is dropped
+		renewal = everything(&lease)
+		renewal.Handle, renewal.Rates[0].Count, renewal.Rates[1].Count = store.Key{byte(2 + n)}, 100, 100
+		lease = grant(t, s, renewal).Lease
+	}
 	must(t, s.Undo(t.Context(), renewal))
 }
 

@@ -58,6 +58,8 @@ type grantNumbers struct {
 	Expire   int64 `json:"expire"`
 	Handle   bool  `json:"handle"`
 
+	MaxHandles int `json:"maxHandles"` // of a lease
+
 	Rates  []rateNumbers `json:"rates"` // not nil, which Lua reads as an object of its own
 	Slots  int           `json:"slots"`
 	Budget int64         `json:"budget"`

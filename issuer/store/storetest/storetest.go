@@ -55,6 +55,7 @@ func Test(t *testing.T, place Place) {
 		"an undo undoes its own token alone":         undoneAlone,
 		"a released lease keeps its slot":            released,
 		"a handle belongs to one lease":              handles,
+		"the newest handles of a lease are kept":     newestHandles,
 		"handles have one key":                       handleKey,
 		"a revoked caller gets nothing":              revoked,
 		"leases are listed by caller":                listed,
@@ -484,6 +485,40 @@ func handles(t *testing.T, place Place) {
 	a = Renew(first, in(10*time.Minute))
 	a.Handle = keyOf(50) // its own, again
 	grant(t, s, a)
+}
+
+func newestHandles(t *testing.T, place Place) {
+	s := place(t)()
+	first, second := grant(t, s, New(1)).Lease, grant(t, s, New(2)).Lease
+	show := func(l *store.Lease, n int) error {
+		a := Renew(*l, in(9*time.Minute))
+		a.Handle = keyOf(50 + n)
+		st, err := s.Grant(t.Context(), a)
+		if err == nil {
+			*l = st.Lease
+		}
+		return err
+	}
+	must(t, show(&second, 1000)) // before all of the first's
+	for n := range store.MaxHandles {
+		must(t, show(&first, n))
+	}
+	must(t, show(&first, 0)) // which is the newest now
+	must(t, show(&first, store.MaxHandles))
+	for n := range store.MaxHandles + 1 {
+		var want error
+		if n != 1 {
+			want = store.ErrHandle
+		}
+		if err := show(&second, n); !errors.Is(err, want) {
+			t.Errorf("handle %d of another lease: %v instead of %v", n, err, want)
+		}
+	}
+	for _, n := range []int{1, 1000} {
+		if err := show(&first, n); !errors.Is(err, store.ErrHandle) {
+			t.Errorf("handle %d is no longer the second's: %v", n, err)
+		}
+	}
 }
 
 func handleKey(t *testing.T, place Place) {
