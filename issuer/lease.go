@@ -35,6 +35,9 @@ func renewal(p profile.Profile, held store.Lease, reason live.Reason, resumes bo
 	fail := func(c code, detail string, wait time.Duration) (store.Lease, profile.Terms, error) {
 		return store.Lease{}, profile.Terms{}, &problem{code: c, detail: detail, wait: wait}
 	}
+	if _, end := p.First(now); end.Before(held.End) { // the profile's maxSession was shortened
+		held.End = end
+	}
 	terms, left := p.Renewed(now, held.End)
 	early := now.Before(held.RenewAfter) && !resumes
 	switch {

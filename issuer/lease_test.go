@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/livevalet/livevalet/issuer/authn"
+	"github.com/livevalet/livevalet/issuer/profile"
 	"github.com/livevalet/livevalet/issuer/store"
 	"github.com/livevalet/livevalet/issuer/upstream"
 	"github.com/livevalet/livevalet/wasm/live"
@@ -47,6 +48,36 @@ func TestALeaseOverAnHour(t *testing.T) {
 		time.Sleep(time.Hour)
 		if c := codeOf(t, d.ask("/v1/token/renew", renewing(a, "refused"), nil)); c != leaseEnded {
 			t.Errorf("after its end it gives %s", c)
+		}
+	})
+}
+
+func TestAShorterMaxSessionHoldsForLeasesThatThereAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := &store.Memory{}
+		with := func(most time.Duration) desk {
+			return open(t, func(c *Config) {
+				c.Store, c.Profiles = memory, []profile.Profile{made(t, profile.Spec{MaxSession: most, Limits: plenty})}
+			})
+		}
+		long, short := with(24*time.Hour), with(time.Hour)
+		a := long.grant(t, "/v1/token", "")
+		time.Sleep(5 * time.Hour)
+		var last time.Duration
+		begin := time.Now()
+		for time.Since(begin) < 2*time.Hour {
+			res := short.ask("/v1/token/renew", renewing(a, "renew"), nil)
+			if res.StatusCode != http.StatusOK {
+				if c := codeOf(t, res); c != leaseEnded {
+					t.Error(c)
+				}
+				break
+			}
+			last = short.read(t, res).ExpireTime.Sub(begin)
+			time.Sleep(9 * time.Minute)
+		}
+		if last != time.Hour {
+			t.Errorf("its last token ends %v after the profile changed", last)
 		}
 	})
 }
