@@ -34,6 +34,11 @@ type Record struct {
 	// Counted is called once for each decision, at any time and from anywhere, for
 	// metrics. It must not wait. Nil is nobody.
 	Counted func(audit.Entry)
+
+	// Untraced is called as Counted is, for each request that Limits.Refusals turns
+	// away: of those neither Audit nor Counted hears, and the log only how many they
+	// are. Nil is nobody.
+	Untraced func()
 }
 
 // ready is asked before a token is minted: none should be made in vain.
@@ -91,11 +96,36 @@ func (i *issuer) recorded(next http.Handler) http.Handler {
 				add(r.Context(), slog.String("address", e.address.String()))
 			}
 			e.refused = func(code code) error {
+				if wait, ok := i.refused.take(i.refusedAs(r), time.Now()); !ok {
+					return i.refused.tooManyRefused(w, wait)
+				}
 				return i.Record.put(r, audit.Entry{Decision: audit.Refused, Code: string(code)})
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// heard turns away who was refused too often, before anything is asked about them.
+func (i *issuer) heard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if wait := i.refused.spent(i.refusedAs(r), time.Now()); wait > 0 {
+			fail(w, r, i.refused.tooManyRefused(w, wait))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// refusedAs is for whom a refusal counts. Whoever lies about their address counts
+// for the one that they have.
+func (i *issuer) refusedAs(r *http.Request) string {
+	from, err := i.from(r)
+	if err != nil {
+		peer, _ := Peer(r)
+		from = network(peer)
+	}
+	return from
 }
 
 // addressOf is what recorded noted.

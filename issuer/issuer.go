@@ -136,6 +136,7 @@ const (
 type issuer struct {
 	Config
 	profiles map[string]profile.Profile
+	refused  *refusals
 }
 
 // New gives a handler for the routes below. It checks Host, origin, method and
@@ -177,14 +178,16 @@ func New(c Config) (http.Handler, error) {
 		rand.Read(c.HandleKey)
 	}
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
-	i := &issuer{Config: c, profiles: map[string]profile.Profile{}}
+	i := &issuer{Config: c, profiles: map[string]profile.Profile{}, refused: &refusals{
+		rate: c.Limits.Refusals, counted: c.Record.Untraced, log: c.Logger, tats: map[string]time.Time{},
+	}}
 	for _, p := range c.Profiles {
 		if _, twice := i.profiles[p.Name()]; twice {
 			return nil, fmt.Errorf("issuer: there are two profiles %q", p.Name())
 		}
 		i.profiles[p.Name()] = p
 	}
-	return Observe(c.Logger, i.recorded(c.Guard.Wrap(i.routes()))), nil
+	return Observe(c.Logger, i.recorded(c.Guard.Wrap(i.heard(i.routes())))), nil
 }
 
 // routes is everything there is.

@@ -29,13 +29,19 @@ type Limits struct {
 
 	// Global is how many tokens are given. Zero is 600 a minute.
 	Global limit.Rate
+
+	// Refusals is how many requests of one address, as in PerAddress, are refused
+	// with a reason that is put on record. Those beyond are turned away unread.
+	// Zero is 60 a minute, and 120 at once.
+	Refusals limit.Rate
 }
 
 func (l Limits) filled() (Limits, error) {
 	l.PerAddress = cmp.Or(l.PerAddress, limit.Rate{Count: 30, Per: time.Minute})
 	l.Global = cmp.Or(l.Global, limit.Rate{Count: 600, Per: time.Minute})
 	l.PerProfile = cmp.Or(l.PerProfile, l.Global)
-	for name, r := range map[string]limit.Rate{"PerAddress": l.PerAddress, "PerProfile": l.PerProfile, "Global": l.Global} {
+	l.Refusals = cmp.Or(l.Refusals, limit.Rate{Count: 60, Per: time.Minute, Burst: 120})
+	for name, r := range map[string]limit.Rate{"PerAddress": l.PerAddress, "PerProfile": l.PerProfile, "Global": l.Global, "Refusals": l.Refusals} {
 		if err := r.Check(); err != nil {
 			return l, fmt.Errorf("issuer: Config.Limits.%s: %w", name, err)
 		}
@@ -184,19 +190,24 @@ func (i *issuer) undo(r *http.Request, a store.Ask) {
 	}
 }
 
-// from is the address that a request counts for: of IPv6 its network of /64, which
-// is what one household or machine gets to choose from.
+// from is the address that a request counts for.
 func (i *issuer) from(r *http.Request) (string, error) {
 	addr, err := i.addressOf(r)
 	if err != nil {
 		return "", err
 	}
+	return network(addr), nil
+}
+
+// network is what an address counts as: of IPv6 its network of /64, which is what
+// one household or machine gets to choose from.
+func network(addr netip.Addr) string {
 	addr = addr.Unmap().WithZone("")
-	if addr.Is6() {
-		network, err := addr.Prefix(64)
-		return network.String(), err
+	if !addr.Is6() {
+		return addr.String()
 	}
-	return addr.String(), nil
+	all, _ := addr.Prefix(64) // which all have
+	return all.String()
 }
 
 // Peer is the address of who is connected. It is what Config.Address is unless it

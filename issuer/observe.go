@@ -30,6 +30,7 @@ type event struct {
 	noAddress error            // why there is none
 	lease     audit.Hash       // that it is about, if it names one
 	refused   func(code) error // puts a refusal on record; nil: nobody wants it
+	untraced  bool             // nothing is written
 }
 
 type eventKey struct{}
@@ -91,6 +92,9 @@ func Observe(logger *slog.Logger, next http.Handler) http.Handler {
 					e.err = err
 				}
 			}
+			if e.untraced {
+				return
+			}
 			level := slog.LevelInfo
 			if e.status >= 500 || e.err != nil && e.code == "" {
 				level = slog.LevelError
@@ -122,12 +126,12 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if !ok {
 		e = &event{}
 	}
-	if e.refused != nil {
+	if e.refused != nil && !p.untraced {
 		if lost, ok := errors.AsType[*problem](e.refused(p.code)); ok {
 			p = lost
 		}
 	}
-	e.code, e.err = p.code, p.cause
+	e.code, e.err, e.untraced = p.code, p.cause, p.untraced
 	p.write(w, e.id)
 }
 

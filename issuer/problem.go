@@ -75,6 +75,8 @@ type problem struct {
 	cause  error
 	wait   time.Duration // of Retry-After; 0: the default, where there must be one
 	status int           // 0: the code's
+
+	untraced bool // neither the audit nor the log hears of it
 }
 
 func (p *problem) Error() string {

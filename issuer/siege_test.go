@@ -21,6 +21,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/livevalet/livevalet/issuer/audit"
 	"github.com/livevalet/livevalet/issuer/authn"
 	"github.com/livevalet/livevalet/issuer/authn/authntest"
 	"github.com/livevalet/livevalet/issuer/emulator"
@@ -329,6 +330,39 @@ func TestAFarmOfBotsGetsWhatAllMayHaveAndNoMore(t *testing.T) {
 		t.Errorf("the service made %d tokens", got)
 	}
 	w.read(t, w.send(attack{path: "/v1/token/renew", body: renewing(w.ada, "refused"), change: fields("Cookie", "session="+sessionCookie, "Origin", "https://voice.example", "Sec-Fetch-Site", "same-origin")}))
+	w.keptQuiet(t)
+}
+
+// One machine that needs no account and does nothing but knock, as fast as it can.
+func TestAFloodOfRefusalsLeavesNeitherLinesNorOthersOutside(t *testing.T) {
+	var evidence disk
+	untraced := 0
+	w := settle(t, func(c *Config) {
+		c.Record = Record{Audit: audit.New(&evidence), Required: true, Untraced: func() { untraced++ }}
+	})
+	before, granted := w.minted(t), len(evidence.lines(t))
+	const all = 10_000
+	for n := range all {
+		credential := []string{"Authorization", fmt.Sprintf("Bearer CANARY-guess-%d", n)}
+		if n%2 == 0 {
+			credential = []string{"Cookie", fmt.Sprintf("session=CANARY-guess-%d", n)}
+		}
+		if res := w.send(attack{change: fields(credential...)}); res.StatusCode != http.StatusUnauthorized && res.StatusCode != http.StatusTooManyRequests {
+			t.Fatalf("it gets %d", res.StatusCode)
+		}
+	}
+	refusals := len(evidence.lines(t)) - granted
+	if most := all / 10; refusals < 120 || refusals > most || refusals+untraced != all {
+		t.Errorf("%d refusals are on record, %d are not", refusals, untraced)
+	}
+	if lines := strings.Count(w.log.String(), "\n"); lines > refusals+granted {
+		t.Errorf("%d lines are in the log", lines)
+	}
+	elsewhere := func(r *http.Request) { at("198.51.100.7:1")(r); w.id.bearer(t, nil)(r) }
+	w.read(t, w.send(attack{change: elsewhere}))
+	if got := w.minted(t) - before; got != 1 {
+		t.Errorf("the service made %d tokens", got)
+	}
 	w.keptQuiet(t)
 }
 

@@ -169,11 +169,17 @@ func (i *issuer) release(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := i.Store.Release(r.Context(), lease.Key); err != nil {
-		return storeProblem(err)
-	}
-	if err := i.Record.put(r, audit.Entry{Decision: audit.Released}); err != nil {
-		return err
+	if lease.Released { // so nothing is decided, and it counts as what is refused
+		if wait, ok := i.refused.take(i.refusedAs(r), time.Now()); !ok {
+			return i.refused.tooManyRefused(w, wait)
+		}
+	} else {
+		if err := i.Store.Release(r.Context(), lease.Key); err != nil {
+			return storeProblem(err)
+		}
+		if err := i.Record.put(r, audit.Entry{Decision: audit.Released}); err != nil {
+			return err
+		}
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)

@@ -25,6 +25,7 @@ type metrics struct {
 	decisions *prometheus.CounterVec
 	mints     *prometheus.HistogramVec
 	failures  *prometheus.CounterVec
+	untraced  prometheus.Counter
 	now       func() time.Time // by which tokens expire
 	unexpired unexpired
 }
@@ -47,6 +48,10 @@ func newMetrics(now func() time.Time) *metrics {
 			Name: "livevalet_store_errors_total",
 			Help: "Operations that the store did not do because it is full or out of order.",
 		}, []string{"operation"}),
+		untraced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "livevalet_untraced_refusals_total",
+			Help: "Requests answered 429 without a line in audit or log, because too many of the same address or user were refused.",
+		}),
 	}
 	tokens := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "livevalet_lease_slots",
@@ -54,7 +59,7 @@ func newMetrics(now func() time.Time) *metrics {
 	}, func() float64 { return float64(m.unexpired.count(m.now())) })
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "livevalet_build_info", Help: "1, by version."}, []string{"version", "go"})
 	build.WithLabelValues(ownVersion(), runtime.Version()).Set(1)
-	m.registry.MustRegister(m.decisions, m.mints, m.failures, tokens, build,
+	m.registry.MustRegister(m.decisions, m.mints, m.failures, m.untraced, tokens, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

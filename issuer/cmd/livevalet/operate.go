@@ -54,7 +54,7 @@ func (f *file) checkOperations(note func(err error, path ...string)) {
 // close. Now is the time by which tokens are dated.
 func openOperations(p *program, f *file, now func() time.Time) (*operations, error) {
 	o := &operations{metrics: newMetrics(now)}
-	o.record = issuer.Record{Required: f.Audit.Required, Counted: o.metrics.decided}
+	o.record = issuer.Record{Required: f.Audit.Required, Counted: o.metrics.decided, Untraced: o.metrics.untraced.Inc}
 	if err := o.openAudit(p, f); err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}

@@ -175,7 +175,7 @@ func TestReplicasOvershootNothing(t *testing.T) {
 	}))
 	defer upstream.Close()
 	redis := redistest.Start(t)
-	config := write(t, fmt.Sprintf("listen: 127.0.0.1:0\nhosts: [localhost]\nauth: {apiKeysFile: %s}\nstore: %s\nlimits: {perAddress: 1000000/s, global: 1000000/s}\nprofiles:\n%s",
+	config := write(t, fmt.Sprintf("listen: 127.0.0.1:0\nhosts: [localhost]\nauth: {apiKeysFile: %s}\nstore: %s\nlimits: {perAddress: 1000000/s, global: 1000000/s, refusals: 1000000/s}\nprofiles:\n%s",
 		writeAs(t, "callers", keys.String()), redis.URL(), profiles.String()))
 	c := &crowd{t: t, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}}
 	defer c.client.CloseIdleConnections()

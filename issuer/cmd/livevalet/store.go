@@ -93,10 +93,11 @@ type limitsFile struct {
 	PerAddress rateText `yaml:"perAddress"`
 	PerProfile rateText `yaml:"perProfile"`
 	Global     rateText `yaml:"global"`
+	Refusals   rateText `yaml:"refusals"`
 }
 
 func (l limitsFile) limits() issuer.Limits {
-	return issuer.Limits{PerAddress: l.PerAddress.Rate, PerProfile: l.PerProfile.Rate, Global: l.Global.Rate}
+	return issuer.Limits{PerAddress: l.PerAddress.Rate, PerProfile: l.PerProfile.Rate, Global: l.Global.Rate, Refusals: l.Refusals.Rate}
 }
 
 type rateText struct{ limit.Rate }
@@ -123,5 +124,5 @@ func devProfiles() ([]profile.Profile, error) {
 
 func devLimits() issuer.Limits {
 	all := limit.Rate{Count: 1000, Per: time.Second}
-	return issuer.Limits{PerAddress: all, Global: all}
+	return issuer.Limits{PerAddress: all, Global: all, Refusals: all}
 }
