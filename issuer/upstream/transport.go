@@ -114,8 +114,7 @@ func newTransport(idle int) *http.Transport {
 
 // newHTTPClient follows no redirect: the key would go along.
 func newHTTPClient(rule keyRule, next http.RoundTripper, clock *serviceClock) *http.Client {
-	return &http.Client{
-		Transport:     transport{rule, next, clock},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	return &http.Client{Transport: transport{rule, next, clock}, CheckRedirect: noRedirect}
 }
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -17,14 +17,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unicode"
@@ -102,7 +99,7 @@ type Client struct {
 
 // keyed is what holds the key or goes by it.
 type keyed struct {
-	tokens  *genai.Tokens
+	key     live.Secret
 	http    *http.Client
 	refused atomic.Int64 // when the service last refused the key, in nanoseconds since 1970; 0: it does not
 }
@@ -139,18 +136,7 @@ func (c *Client) SetKey(key live.Secret) error {
 	if err != nil {
 		return err
 	}
-	client := newHTTPClient(rule, c.config.next, c.clock)
-	quiet.Lock()
-	defer quiet.Unlock()
-	out := log.Writer()
-	log.SetOutput(io.Discard)
-	defer log.SetOutput(out)
-	tokens, err := newTokens(key.Reveal(), c.config.BaseURL, client)
-	if err != nil {
-		return err
-	}
-	exhaustNotices()
-	c.keyed.Store(&keyed{tokens: tokens, http: client})
+	c.keyed.Store(&keyed{key: key, http: newHTTPClient(rule, c.config.next, c.clock)})
 	return nil
 }
 
@@ -183,19 +169,6 @@ func (c Config) rule() (keyRule, error) {
 		return rule, fmt.Errorf("%w, and the base URL names %s", errKeyTarget, base.Host)
 	}
 	return rule, nil
-}
-
-func newTokens(key, baseURL string, client *http.Client) (*genai.Tokens, error) {
-	c, err := genai.NewClient(context.Background(), &genai.ClientConfig{
-		Backend:     genai.BackendGeminiAPI, // else environment variables choose
-		APIKey:      key,
-		HTTPClient:  client,
-		HTTPOptions: genai.HTTPOptions{BaseURL: baseURL, APIVersion: apiVersion}, // else they may, too
-	})
-	if err != nil {
-		return nil, errors.New("the SDK refuses the key or the base URL") // its error may print the key
-	}
-	return c.AuthTokens, nil
 }
 
 // Mint asks for one token. Where the service does not answer, or says that it
@@ -252,8 +225,8 @@ func (c *Client) attempt(ctx context.Context, k *keyed, r Request) (live.Secret,
 	ctx, cancel := context.WithTimeout(ctx, c.config.AttemptTimeout)
 	defer cancel()
 	var n note
-	ctx = context.WithValue(ctx, noteKey{}, &n)
-	token, err := k.tokens.Create(ctx, c.request(r))
+	ctx = context.WithValue(context.WithValue(ctx, noteKey{}, &n), keyedKey{}, k)
+	token, err := sdk.Create(ctx, c.request(r))
 	switch {
 	case err != nil:
 		return live.Secret{}, n.explain(ctx, err)
@@ -340,22 +313,3 @@ func (c *Client) ReadClock(ctx context.Context) error {
 
 // Close drops idle connections.
 func (c *Client) Close() { c.keyed.Load().http.CloseIdleConnections() }
-
-// quiet is held while package log is silenced: through it the SDK tells, past
-// any logger of ours, which variables of the environment it sees.
-var quiet sync.Mutex
-
-// exhaustNotices makes the SDK say now, to nobody, what it says at the first
-// mint of a process.
-var exhaustNotices = sync.OnceFunc(func() {
-	if tokens, err := newTokens("emulator", "http://localhost", &http.Client{Transport: unreachable{}}); err == nil {
-		_, _ = tokens.Create(context.Background(), nil)
-	}
-})
-
-type unreachable struct{}
-
-// RoundTrip implements http.RoundTripper.
-func (unreachable) RoundTrip(*http.Request) (*http.Response, error) {
-	return nil, errors.ErrUnsupported
-}

@@ -226,11 +226,7 @@ func TestTheTransportHoldsBackARealKeyByItself(t *testing.T) {
 	} {
 		u := client(t, Config{BaseURL: ts.URL})
 		c := newHTTPClient(rule, u.config.next, u.clock)
-		tokens, err := newTokens(canary, ts.URL, c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		u.keyed.Store(&keyed{tokens: tokens, http: c})
+		u.keyed.Store(&keyed{key: live.NewSecret(canary), http: c})
 		if _, err := u.Mint(t.Context(), request()); !errors.Is(err, ErrRefused) || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -301,14 +297,33 @@ func redirectTo(location string) http.HandlerFunc {
 	}
 }
 
-func TestTheSDKsNoticeStaysOutOfTheLog(t *testing.T) {
-	ts := service(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"name":"auth_tokens/x"}`) })
-	if _, err := client(t, Config{BaseURL: ts.URL}).Mint(t.Context(), request()); err != nil {
-		t.Fatal(err)
+// Package log is the program's, which may be in the middle of a line.
+func TestANewKeyLeavesThePackageLogAlone(t *testing.T) {
+	u := client(t, Config{BaseURL: "http://localhost"})
+	var got bytes.Buffer
+	log.SetOutput(&got)
+	const lines = 20_000
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		for range lines {
+			log.Print("a line of the program's")
+		}
+	}()
+	for going := true; going; {
+		select {
+		case <-said:
+			going = false
+		default:
+			if err := u.SetKey(live.NewSecret("emulator-new")); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	if log.Writer() != &standardLog || standardLog.Len() > 0 {
-		t.Errorf("the standard log has %q", &standardLog)
+	if there := strings.Count(got.String(), "\n"); there != lines || log.Writer() != &got {
+		t.Errorf("of %d lines %d are there", lines, there)
 	}
+	log.SetOutput(&standardLog)
 }
 
 func TestABadConfigurationIsRefusedWithoutTheKey(t *testing.T) {
