@@ -83,7 +83,7 @@ func (a *admin) known(next http.Handler) http.Handler {
 			fail(w, r, &problem{code: unauthenticated, detail: "show the admin token: Authorization: Bearer …"})
 			return
 		}
-		add(r.Context(), slog.String("caller", "admin"))
+		add(r.Context(), slog.String(callerAttr, "admin"))
 		next.ServeHTTP(w, r)
 	})
 }

@@ -1,7 +1,6 @@
 package issuer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +31,7 @@ func openOffice(t *testing.T, access Access, change func(*AdminConfig)) office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, evidence := &bytes.Buffer{}, &disk{}
+	log, evidence := &journal{}, &disk{}
 	c := AdminConfig{
 		Guard: guard, Token: live.NewSecret(adminToken), Access: access, Record: Record{Audit: audit.New(evidence)},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),

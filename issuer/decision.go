@@ -60,7 +60,7 @@ func (c Record) put(r *http.Request, entry audit.Entry) (err error) {
 		e = &event{}
 	}
 	entry.Time, entry.RequestID = time.Now(), e.id
-	entry.Address, entry.Caller, entry.Profile, entry.Lease = e.said("address"), e.said("caller"), e.said("profile"), e.lease
+	entry.Address, entry.Caller, entry.Profile, entry.Lease = e.said("address"), e.said(callerAttr), e.said("profile"), e.lease
 	if c.Audit != nil {
 		err = c.Audit.Write(entry)
 	}
@@ -117,9 +117,14 @@ func (i *issuer) heard(next http.Handler) http.Handler {
 	})
 }
 
-// refusedAs is for whom a refusal counts. Whoever lies about their address counts
-// for the one that they have.
+// refusedAs is for whom a refusal counts: a caller who is known, else an address.
+// Whoever lies about their address counts for the one that they have.
 func (i *issuer) refusedAs(r *http.Request) string {
+	if e, ok := r.Context().Value(eventKey{}).(*event); ok {
+		if caller := e.said(callerAttr); caller != "" {
+			return "caller " + caller
+		}
+	}
 	from, err := i.from(r)
 	if err != nil {
 		peer, _ := Peer(r)

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,7 +47,25 @@ func coins() mint {
 // desk is an issuer under test and its log.
 type desk struct {
 	http.Handler
-	log *bytes.Buffer
+	log *journal
+}
+
+// journal is a log, which may be written at any time.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(line []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(line)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
 }
 
 func open(t *testing.T, change func(*Config)) desk {
@@ -55,7 +74,7 @@ func open(t *testing.T, change func(*Config)) desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &bytes.Buffer{}
+	log := &journal{}
 	c := Config{
 		Guard: guard, Authenticator: authn.Anonymous{}, Minter: coins(), Logger: slog.New(slog.NewJSONHandler(log, nil)),
 		Profiles: []profile.Profile{made(t, profile.Spec{Limits: plenty})}, Limits: Limits{PerAddress: limit.Rate{Count: 1000, Per: time.Second}},

@@ -21,7 +21,8 @@ import (
 // Limits bound what all callers together can have; a profile bounds each of them.
 type Limits struct {
 	// PerAddress is how many tokens one address gets, an IPv6 network of /64 for
-	// one. Zero is 30 a minute.
+	// one. Users whom a server names do not count: all ask from its address. Zero is
+	// 30 a minute.
 	PerAddress limit.Rate
 
 	// PerProfile is how many tokens of one profile are given. Zero is as Global.
@@ -30,9 +31,9 @@ type Limits struct {
 	// Global is how many tokens are given. Zero is 600 a minute.
 	Global limit.Rate
 
-	// Refusals is how many requests of one address, as in PerAddress, are refused
-	// with a reason that is put on record. Those beyond are turned away unread.
-	// Zero is 60 a minute, and 120 at once.
+	// Refusals is how many requests of one caller, or as long as it is not known who
+	// asks of one address, are refused with a reason that is put on record. Those
+	// beyond are turned away. Zero is 60 a minute, and 120 at once.
 	Refusals limit.Rate
 }
 
@@ -53,16 +54,16 @@ func (l Limits) filled() (Limits, error) {
 // that header fields give them.
 const (
 	ofCaller = iota
-	ofAddress
 	ofProfile
 	ofAll
+	ofAddress // not there for users whom a server names
 )
 
 // spareShare is the part of a burst that is spared for renewals where strangers
 // share it: one in so many.
 const spareShare = 5
 
-var rateNames = [...]string{ofCaller: "caller", ofAddress: "address", ofProfile: "profile", ofAll: "all"}
+var rateNames = [...]string{ofCaller: "caller", ofProfile: "profile", ofAll: "all", ofAddress: "address"}
 
 // priced is the Ask with everything that its token costs. Limits are counted for
 // each profile on its own.
@@ -72,7 +73,6 @@ func (i *issuer) priced(a store.Ask, p profile.Profile, from string) store.Ask {
 	who := p.Name() + "/" + cmp.Or(a.Lease.Caller, "anonymous at "+from)
 	a.Rates = []store.Rate{
 		ofCaller:  {Key: "caller/" + who, Rate: bounds.PerCaller},
-		ofAddress: {Key: "address/" + from, Rate: i.Limits.PerAddress},
 		ofProfile: {Key: "profile/" + p.Name(), Rate: i.Limits.PerProfile},
 		ofAll:     {Key: "all", Rate: i.Limits.Global},
 	}
@@ -80,6 +80,9 @@ func (i *issuer) priced(a store.Ask, p profile.Profile, from string) store.Ask {
 		for _, n := range []int{ofProfile, ofAll} {
 			a.Rates[n].Spare = a.Rates[n].Quota() / spareShare
 		}
+	}
+	if a.Server == "" {
+		a.Rates = append(a.Rates, store.Rate{Key: "address/" + from, Rate: i.Limits.PerAddress})
 	}
 	a.Slots = store.Slots{Key: who, Max: bounds.Concurrent}
 	var before time.Time
@@ -113,7 +116,10 @@ func (i *issuer) decide(w http.ResponseWriter, r *http.Request, p profile.Profil
 	granted, err := i.Store.Grant(r.Context(), a)
 	if err == nil {
 		var fields rateFields
-		for _, n := range []int{ofCaller, ofAddress} { // the others are nobody's business
+		for n := range a.Rates {
+			if n == ofProfile || n == ofAll { // which are nobody's business
+				continue
+			}
 			left, interval := granted.Rates[n], a.Rates[n].Interval()
 			next := left.Reset - (left.Reset-1)/interval*interval // when one more is earned back
 			fields.rate(rateNames[n], a.Rates[n].Rate, left.Remaining, next)

@@ -35,6 +35,9 @@ type event struct {
 
 type eventKey struct{}
 
+// callerAttr is the name of who asks, once that is known.
+const callerAttr = "caller"
+
 // add notes something about the request that operators want to know. Said again,
 // as by a second attempt, it replaces what was said.
 func add(ctx context.Context, attrs ...slog.Attr) {

@@ -95,6 +95,8 @@ var ways = map[string]way{
 	"audit_unavailable": {config: func(c *Config) {
 		c.Record = Record{TokenKey: tokenKey, Audit: audit.New(&disk{full: true}), Required: true}
 	}, before: ripen},
+	"for_a_user":       {config: func(c *Config) { c.Authenticator = adasServer{} }, before: ripen},
+	"too_many_refused": {config: func(c *Config) { c.Limits.Refusals = limit.Rate{Count: 1, Per: time.Hour} }, before: func(x *exchange) { x.asked.ask("/v1/token", "{", nil) }},
 	"budget_exhausted": {config: bounded(profile.Limits{MinutesPerDay: 1}), before: ripen},
 
 	"authenticator_unavailable": {config: func(c *Config) { c.Authenticator = says{authn.ErrUnavailable} }},
@@ -110,6 +112,13 @@ var ways = map[string]way{
 		ripen(x)
 		x.asked.ask("/v1/token", "", nil)
 	}},
+}
+
+// adasServer is ada, who may name users.
+type adasServer struct{}
+
+func (adasServer) Authenticate(*http.Request) (authn.Caller, error) {
+	return authn.Caller{ID: "ada", NamesUsers: true}, nil
 }
 
 func TestTheDocumentedExchangesHappen(t *testing.T) {

@@ -338,7 +338,7 @@ func TestAFloodOfRefusalsLeavesNeitherLinesNorOthersOutside(t *testing.T) {
 	var evidence disk
 	untraced := 0
 	w := settle(t, func(c *Config) {
-		c.Record = Record{Audit: audit.New(&evidence), Required: true, Untraced: func() { untraced++ }}
+		c.Record = Record{TokenKey: tokenKey, Audit: audit.New(&evidence), Required: true, Untraced: func() { untraced++ }}
 	})
 	before, granted := w.minted(t), len(evidence.lines(t))
 	const all = 10_000

@@ -26,12 +26,16 @@ func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 		Profile         string         `json:"profile"`
 		ClientReference string         `json:"clientReference"`
 		Overrides       map[string]any `json:"overrides"`
+		User            *string        `json:"user"`
 	}{Profile: profile.DefaultName}
 	caller, err := i.caller(r)
 	if err != nil {
 		return err
 	}
 	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	if caller, err = i.onBehalf(w, r, caller, in.User); err != nil {
 		return err
 	}
 	if len(in.ClientReference) > maxReference {
@@ -56,7 +60,7 @@ func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 	return i.dated(func(now time.Time) error {
 		id := newLeaseID()
 		terms, end := p.First(now)
-		return i.give(w, r, p, id, live.Secret{}, terms, store.Ask{Now: now, Lease: store.Lease{
+		return i.give(w, r, p, id, live.Secret{}, terms, store.Ask{Now: now, Server: caller.Server, Lease: store.Lease{
 			Key: store.KeyOf(id), Caller: caller.ID, Profile: p.Name(), Overrides: overrides,
 			End: end, Expire: terms.Expire, RenewAfter: terms.RenewAfter,
 		}})
@@ -105,15 +109,19 @@ func (i *issuer) dated(attempt func(now time.Time) error) error {
 // renew answers POST /v1/token/renew: the next token of a lease.
 func (i *issuer) renew(w http.ResponseWriter, r *http.Request) error {
 	in := struct {
-		LeaseID string `json:"leaseId"`
-		Reason  string `json:"reason"`
-		Handle  string `json:"handle"`
+		LeaseID string  `json:"leaseId"`
+		Reason  string  `json:"reason"`
+		Handle  string  `json:"handle"`
+		User    *string `json:"user"`
 	}{Reason: string(live.ReasonRenew)}
 	caller, err := i.caller(r)
 	if err != nil {
 		return err
 	}
 	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	if caller, err = i.onBehalf(w, r, caller, in.User); err != nil {
 		return err
 	}
 	reason := live.Reason(in.Reason)
@@ -144,7 +152,7 @@ func (i *issuer) renew(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		ask := store.Ask{Now: now, Lease: next, Was: &held}
+		ask := store.Ask{Now: now, Server: caller.Server, Lease: next, Was: &held}
 		if !handle.IsZero() {
 			ask.Handle = i.handleHash(handle)
 		}
@@ -156,13 +164,17 @@ func (i *issuer) renew(w http.ResponseWriter, r *http.Request) error {
 // twice, as pages do when they close.
 func (i *issuer) release(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		LeaseID string `json:"leaseId"`
+		LeaseID string  `json:"leaseId"`
+		User    *string `json:"user"`
 	}
 	caller, err := i.caller(r)
 	if err != nil {
 		return err
 	}
 	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	if caller, err = i.onBehalf(w, r, caller, in.User); err != nil {
 		return err
 	}
 	lease, err := i.lease(r.Context(), caller, live.NewSecret(in.LeaseID))
@@ -192,7 +204,7 @@ func (i *issuer) caller(r *http.Request) (authn.Caller, error) {
 	switch {
 	case err == nil:
 		if caller.ID != "" {
-			add(r.Context(), slog.String("caller", caller.ID))
+			add(r.Context(), slog.String(callerAttr, caller.ID))
 		}
 		return caller, nil
 	case errors.Is(err, authn.ErrNoCredential):
@@ -206,6 +218,27 @@ func (i *issuer) caller(r *http.Request) (authn.Caller, error) {
 	default:
 		return caller, err
 	}
+}
+
+// onBehalf is the user whom a server names: a caller with limits and leases of their
+// own. Callers who name nobody ask for themselves. Now that it is known who asks, it
+// is the last moment at which that costs the store nothing.
+func (i *issuer) onBehalf(w http.ResponseWriter, r *http.Request, caller authn.Caller, user *string) (authn.Caller, error) {
+	if user != nil {
+		if !caller.NamesUsers {
+			return caller, &problem{code: invalidRequest, detail: "leave user out: you ask for yourself, and only servers with an API key name users"}
+		}
+		named, err := caller.For(*user)
+		if err != nil {
+			return caller, &problem{code: invalidRequest, detail: "user is no name: it has 1 to 255 bytes and no control characters", cause: err}
+		}
+		caller = named
+		add(r.Context(), slog.String(callerAttr, caller.ID))
+	}
+	if wait := i.refused.spent(i.refusedAs(r), time.Now()); wait > 0 {
+		return caller, i.refused.tooManyRefused(w, wait)
+	}
+	return caller, nil
 }
 
 // lease finds a caller's lease. Another caller's is not there.

@@ -25,7 +25,8 @@ type apiKey struct {
 // ParseAPIKeys reads lines of the form name:hash, where hash is the SHA-256 of
 // the key in 64 hexadecimal digits. Empty lines and lines that begin with # are
 // left out. A name may stand twice, so that its key can be changed without a
-// gap. Errors name the line and never quote it.
+// gap; it holds no slash, which ends it where callers name users of theirs. Errors
+// name the line and never quote it.
 //
 // A plain hash suffices because the keys are random: take 32 bytes, as in
 //
@@ -43,8 +44,8 @@ func ParseAPIKeys(r io.Reader) (*APIKeys, error) {
 		var k apiKey
 		name, digits, _ := strings.Cut(line, ":")
 		hash, err := hex.DecodeString(strings.TrimSpace(digits))
-		if k.name = strings.TrimSpace(name); k.name == "" || err != nil || len(hash) != len(k.hash) {
-			return nil, fmt.Errorf("line %d: write name:hash with the key's SHA-256 in 64 hexadecimal digits", n)
+		if k.name = strings.TrimSpace(name); k.name == "" || strings.Contains(k.name, "/") || err != nil || len(hash) != len(k.hash) {
+			return nil, fmt.Errorf("line %d: write name:hash with a name without a slash, and the key's SHA-256 in 64 hexadecimal digits", n)
 		}
 		copy(k.hash[:], hash)
 		a.keys = append(a.keys, k)
@@ -58,7 +59,8 @@ func ParseAPIKeys(r io.Reader) (*APIKeys, error) {
 	return &a, nil
 }
 
-// Authenticate knows the caller by the header "Authorization: Bearer <key>".
+// Authenticate knows the caller by the header "Authorization: Bearer <key>". It may
+// name users.
 // How long it takes does not depend on which key matches, or how well.
 func (a *APIKeys) Authenticate(r *http.Request) (Caller, error) {
 	key, err := bearer(r)
@@ -78,5 +80,5 @@ func (a *APIKeys) Authenticate(r *http.Request) (Caller, error) {
 	if name == "" {
 		return Caller{}, ErrBadCredential
 	}
-	return Caller{ID: "key:" + name}, nil
+	return Caller{ID: "key:" + name, NamesUsers: true}, nil
 }

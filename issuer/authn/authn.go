@@ -37,6 +37,26 @@ type Caller struct {
 	// UseNumber. Only to be read, and not to be logged. Nil for callers of whom
 	// nothing more is known.
 	Claims map[string]any
+
+	// NamesUsers is whether the caller is a server that asks for users of its own,
+	// whom it may name: see [Caller.For].
+	NamesUsers bool
+
+	// Server is the ID of the server that named this user, without whose access
+	// there is none. Empty for callers who ask for themselves.
+	Server string
+}
+
+// ErrBadUser means that a name cannot be a user's.
+var ErrBadUser = errors.New("a user's name has 1 to 255 bytes of UTF-8 and no control characters")
+
+// For is the user of a server, as a caller: its ID is the server's, a slash and the
+// name, and it has no claims.
+func (c Caller) For(user string) (Caller, error) {
+	if !validID(user) {
+		return Caller{}, ErrBadUser
+	}
+	return Caller{ID: c.ID + "/" + user, Server: c.ID}, nil
 }
 
 // Holds reports whether a claim is value, or a list with value in it. Value is a

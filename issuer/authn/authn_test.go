@@ -41,10 +41,26 @@ func TestABearerKey(t *testing.T) {
 				r.Header.Set("Authorization", c.header)
 			}
 			caller, err := keys.Authenticate(r)
-			if caller.ID != c.caller || !errors.Is(err, c.err) {
+			if caller.ID != c.caller || caller.NamesUsers != (c.caller != "") || !errors.Is(err, c.err) {
 				t.Errorf("caller %q, error %v", caller.ID, err)
 			}
 		})
+	}
+}
+
+func TestAServerNamesItsUsers(t *testing.T) {
+	shop := Caller{ID: "key:shop", NamesUsers: true}
+	for user, ok := range map[string]bool{
+		"ada": true, "ada@mail.example": true, "team/ada": true, "Ada Lovelace": true, "ада": true, strings.Repeat("x", 255): true,
+		"": false, "a\nb": false, "a\x00": false, "\xff": false, strings.Repeat("x", 256): false,
+	} {
+		caller, err := shop.For(user)
+		switch {
+		case !ok && !errors.Is(err, ErrBadUser):
+			t.Errorf("%q gives %v", user, err)
+		case ok && (err != nil || caller.ID != "key:shop/"+user || caller.Server != shop.ID || caller.NamesUsers):
+			t.Errorf("%q is %+v, %v", user, caller, err)
+		}
 	}
 }
 
@@ -54,6 +70,7 @@ func TestABadFileIsRefusedByLineAndNotQuoted(t *testing.T) {
 		"with a key in clear":  {"a:" + hashOf("x") + "\nshop:CANARY-key", "line 2"},
 		"with a short hash":    {"shop:abcd", "line 1"},
 		"without a name":       {":" + hashOf("x"), "line 1"},
+		"with a user's name":   {"shop/ada:" + hashOf("x"), "line 1"},
 		"with a name alone":    {"CANARY-key", "line 1"},
 		"with too long a line": {strings.Repeat("x", 1<<20), "too long"},
 	} {

@@ -18,6 +18,10 @@ type Ask struct {
 	// one cannot be. Its Expire is that of the token.
 	Lease Lease
 
+	// Server is who else must not be revoked: the server that asks for the lease's
+	// caller. Empty if the caller asks alone.
+	Server string
+
 	// Was is the lease as it was loaded, nil for a new one. If it has changed since,
 	// the answer is ErrConflict. Version counts on from it, whatever Lease says.
 	Was *Lease

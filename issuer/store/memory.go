@@ -60,7 +60,7 @@ func (m *Memory) Grant(_ context.Context, a Ask) (Standing, error) {
 	defer m.mu.Unlock()
 	a.Now = Precise(a.Now)
 	k := known{
-		revoked: m.revoked[a.Lease.Caller],
+		revoked: m.revoked[a.Lease.Caller] || m.revoked[a.Server],
 		full:    a.Was == nil && !m.room(a.Now),
 		spent:   m.budgets[a.Budget.Key].spent,
 	}

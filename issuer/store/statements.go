@@ -25,7 +25,7 @@ const (
 	revoke     = `INSERT OR IGNORE INTO revocations VALUES (?)`
 	unrevoke   = `DELETE FROM revocations WHERE caller = ?`
 	keepHandle = `REPLACE INTO handles VALUES (?, ?, ?, ?)`
-	readKnown  = `SELECT EXISTS (SELECT 1 FROM revocations WHERE caller = ?1), (SELECT version FROM leases WHERE key = ?2),
+	readKnown  = `SELECT EXISTS (SELECT 1 FROM revocations WHERE caller IN (?1, ?7)), (SELECT version FROM leases WHERE key = ?2),
 		(SELECT lease FROM handles WHERE key = ?3), coalesce((SELECT spent FROM budgets WHERE key = ?4), 0),
 		coalesce((SELECT taken FROM slot_counts WHERE key = ?5), 0), (SELECT count(*) FROM slots WHERE key = ?5 AND ends <= ?6)`
 	readRate   = `SELECT ends FROM rates WHERE key = ?`
@@ -194,7 +194,7 @@ func (q *statements) show(handle Key, l Lease) error {
 // known reads what a decision needs.
 func (q *statements) known(a Ask) (k known, err error) {
 	var handle []byte
-	err = q.one(readKnown, a.Lease.Caller, a.Lease.Key[:], a.Handle[:], a.Budget.Key, a.Slots.Key, micros(a.Now)).
+	err = q.one(readKnown, a.Lease.Caller, a.Lease.Key[:], a.Handle[:], a.Budget.Key, a.Slots.Key, micros(a.Now), a.Server).
 		Scan(&k.revoked, &k.lease, &handle, (*int64)(&k.spent), &k.taken, &k.expired)
 	if err != nil {
 		return k, err

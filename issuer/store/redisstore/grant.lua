@@ -3,7 +3,7 @@
 -- Times and durations are whole microseconds, which doubles hold exactly until the
 -- year 2255; those that name a lifetime of keys are milliseconds.
 local revoked, lease, callers, handle, shown, slots, budget = unpack(KEYS, 1, 7)
-local ask, caller, id, body = cjson.decode(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local ask, caller, id, body, server = cjson.decode(ARGV[1]), unpack(ARGV, 2, 5)
 
 -- tostring and .. would write 1.7e+15.
 local function integer(n) return string.format('%.0f', n) end
@@ -12,7 +12,9 @@ local function keep(key, lifetime)
   if redis.call('PTTL', key) < lifetime then redis.call('PEXPIRE', key, integer(lifetime)) end
 end
 
-if redis.call('SISMEMBER', revoked, caller) == 1 then return {'revoked'} end
+for _, who in ipairs({caller, server}) do
+  if redis.call('SISMEMBER', revoked, who) == 1 then return {'revoked'} end
+end
 
 local version = redis.call('HGET', lease, 'version')
 if ask.was < 0 then

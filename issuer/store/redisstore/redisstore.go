@@ -96,7 +96,7 @@ func (s *Store) Grant(ctx context.Context, a store.Ask) (store.Standing, error) 
 		keys = append(keys, prefix+"rate:"+r.Key)
 		in.Rates = append(in.Rates, rateNumbers{r.Interval().Microseconds(), r.Window().Microseconds(), r.Spare})
 	}
-	answer, err := s.run(ctx, grantScript, keys, in, granted.Caller, id, body(granted)).Slice()
+	answer, err := s.run(ctx, grantScript, keys, in, granted.Caller, id, body(granted), a.Server).Slice()
 	if err != nil {
 		return store.Standing{}, wrap(err)
 	}

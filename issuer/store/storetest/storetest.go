@@ -570,6 +570,25 @@ func revoked(t *testing.T, place Place) {
 		check(false)
 	}
 	grant(t, s, New(4))
+
+	// Who takes access from a server takes it from all its users.
+	users := func(n int, user string) store.Ask {
+		a := New(n)
+		a.Lease.Caller, a.Server = "key:shop/"+user, "key:shop"
+		return a
+	}
+	held := grant(t, s, users(5, "eve")).Lease
+	must(t, s.Revoke(t.Context(), "key:shop/eve"))
+	refuse(t, s, users(6, "eve"), store.ErrRevoked)
+	grant(t, s, users(6, "dan"))
+	must(t, s.Revoke(t.Context(), "key:shop"))
+	must(t, s.Unrevoke(t.Context(), "key:shop/eve"))
+	refuse(t, s, users(7, "dan"), store.ErrRevoked)
+	next := Renew(held, in(9*time.Minute))
+	next.Server = "key:shop"
+	refuse(t, s, next, store.ErrRevoked)
+	must(t, s.Unrevoke(t.Context(), "key:shop"))
+	grant(t, s, next)
 }
 
 func listed(t *testing.T, place Place) {
