@@ -9,7 +9,8 @@ import (
 )
 
 // grantAnswer is what a page gets. Durations are seconds from the answer on,
-// because pages' clocks lie; the two absolute times are for people.
+// because pages' clocks lie, rounded to the safe side; the two absolute times are
+// for people.
 type grantAnswer struct {
 	Token   string `json:"token"`
 	LeaseID string `json:"leaseId"`
@@ -52,11 +53,14 @@ type sessionLimits struct {
 
 // answer sends a token. It is the only place where one, or a lease id, goes out.
 func (i *issuer) answer(w http.ResponseWriter, r *http.Request, p profile.Profile, id, token live.Secret, t profile.Terms) {
+	// Not from the request: what the service took to mint is over.
+	now := i.Now()
+	left := func(until time.Time) int64 { return max(1, seconds(until.Sub(now))) }
 	a := grantAnswer{
 		Token: token.Reveal(), LeaseID: id.Reveal(),
 		Profile: p.Name(), Model: p.Model(), Lock: p.Lock(), Allow: p.Allow(),
-		ExpiresIn: seconds(t.Expire.Sub(t.Issued)), NewSessionExpiresIn: seconds(t.NewSessionExpire.Sub(t.Issued)),
-		RenewAfter: seconds(t.RenewAfter.Sub(t.Issued)), ExpireTime: t.Expire, NewSessionExpire: t.NewSessionExpire,
+		ExpiresIn: left(t.Expire), NewSessionExpiresIn: left(t.NewSessionExpire),
+		RenewAfter: max(0, wholeSeconds(t.RenewAfter.Sub(now))), ExpireTime: t.Expire, NewSessionExpire: t.NewSessionExpire,
 		WebSocketURL: i.Live(r) + livePath, TokenParam: tokenParam,
 		RenewURL: "/v1/token/renew", ReleaseURL: "/v1/token/release",
 		Session: sessionLimits{

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -148,7 +149,8 @@ func TestATokenComesWithEverythingAPageNeeds(t *testing.T) {
 	for _, path := range []string{"/v1/token", "/api/token"} {
 		for name, body := range map[string]string{"without a body": "", "with an empty object": "{}", "with all fields": `{"profile":"default","clientReference":"visit-7"}`} {
 			t.Run(path+" "+name, func(t *testing.T) {
-				d := open(t, nil)
+				now := time.Now().Truncate(time.Second) // by which no second begins meanwhile
+				d := open(t, func(c *Config) { c.Now = func() time.Time { return now } })
 				a := d.grant(t, path, body)
 				if len(a.LeaseID) != 43 || a.Token != "auth_tokens/1" {
 					t.Errorf("token %q, lease %q", a.Token, a.LeaseID)
@@ -175,6 +177,38 @@ func TestATokenComesWithEverythingAPageNeeds(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Pages count from the answer, however long it took the service.
+func TestDurationsCountFromTheAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		after, mint                  time.Duration // since a second began; until the token is there
+		expires, newSession, renewAt int64
+	}{
+		"at once":              {0, 0, 720, 60, 540},
+		"in the next second":   {900 * time.Millisecond, 200 * time.Millisecond, 718, 58, 539},
+		"within the second":    {100 * time.Millisecond, 0, 719, 59, 540},
+		"after a slow mint":    {0, 8 * time.Second, 712, 52, 532},
+		"after all there is":   {0, 2 * time.Minute, 600, 1, 420}, // 0 is no time to start a session in
+		"when all of it is up": {0, 13 * time.Minute, 1, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := open(t, func(config *Config) {
+					next := config.Minter
+					config.Minter = mint(func(ctx context.Context, r upstream.Request) (live.Secret, error) {
+						time.Sleep(c.mint)
+						return next.Mint(ctx, r)
+					})
+				})
+				time.Sleep(c.after)
+				a := d.grant(t, "/v1/token", "")
+				if a.ExpiresIn != c.expires || a.NewSessionExpiresIn != c.newSession || a.RenewAfter != c.renewAt {
+					t.Errorf("it expires in %d, starts sessions for %d, is renewed after %d", a.ExpiresIn, a.NewSessionExpiresIn, a.RenewAfter)
+				}
+			})
+		})
 	}
 }
 

@@ -5,7 +5,7 @@ import "time"
 // Terms are the times of one token. They have whole seconds and are UTC,
 // because the service's timestamps are read by more parsers that way.
 type Terms struct {
-	Issued           time.Time // what the durations of an answer count from
+	Issued           time.Time // what the others count from; the answer comes later
 	Expire           time.Time // messages are refused afterwards
 	NewSessionExpire time.Time // no session starts afterwards; resuming may
 
