@@ -46,7 +46,7 @@ func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 		return &problem{code: unknownProfile, detail: "there is no profile of that name"}
 	}
 	add(r.Context(), slog.String("profile", p.Name()))
-	if !p.Allows(caller.Claims) {
+	if !p.Allows(caller.Holds) {
 		return notYours()
 	}
 	p, overrides, err := override(p, in.Overrides)
@@ -142,7 +142,7 @@ func (i *issuer) renew(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		add(r.Context(), slog.String("profile", p.Name()))
-		if !p.Allows(caller.Claims) {
+		if !p.Allows(caller.Holds) {
 			return notYours()
 		}
 		if !handle.IsZero() && p.Lock() != profile.Full {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -60,24 +61,34 @@ func (c Caller) For(user string) (Caller, error) {
 }
 
 // Holds reports whether a claim is value, or a list with value in it. Value is a
-// string, a bool, an int, int64, uint64 or float64; a claim of another type than
-// value's does not hold.
+// text, a number, true or false; a claim of another kind than value's does not hold.
 func (c Caller) Holds(claim string, value any) bool {
-	if list, ok := c.Claims[claim].([]any); ok {
-		return slices.ContainsFunc(list, func(have any) bool { return same(have, value) })
+	switch have := c.Claims[claim].(type) {
+	case []any:
+		return slices.ContainsFunc(have, func(one any) bool { return same(one, value) })
+	case []string:
+		text, ok := value.(string)
+		return ok && slices.Contains(have, text)
+	default:
+		return same(have, value)
 	}
-	return same(c.Claims[claim], value)
 }
 
-func same(have, value any) bool {
-	switch value := value.(type) {
-	case string, bool:
-		return have == value
-	case int, int64, uint64, float64:
-		n, ok := have.(json.Number)
-		return ok && n.String() == fmt.Sprint(value) // digits, so that no large number is rounded
+func same(have, value any) bool { return scalar(value) != nil && scalar(have) == scalar(value) }
+
+// scalar brings a text, a number, true or false into a form that can be compared,
+// and anything else to nil. A number is not equal to the text of it, and is its
+// digits, so that no large one is rounded to another.
+func scalar(v any) any {
+	switch v := v.(type) {
+	case string, bool, json.Number:
+		return v
+	case float64:
+		return json.Number(strconv.FormatFloat(v, 'f', -1, 64))
+	case int, int64, uint64:
+		return json.Number(fmt.Sprint(v))
 	}
-	return false
+	return nil
 }
 
 // Anonymous takes everybody for the same nobody: without a challenge, whoever

@@ -90,6 +90,7 @@ func TestAClaimHolds(t *testing.T) {
 	if err := dec.Decode(&c.Claims); err != nil {
 		t.Fatal(err)
 	}
+	c.Claims["native"], c.Claims["float"] = []string{"voice", "desk"}, 3.5
 	for name, row := range map[string]struct {
 		claim string
 		value any
@@ -110,6 +111,13 @@ func TestAClaimHolds(t *testing.T) {
 		"not if it is the truth for a text":   {"staff", "true", false},
 		"not if it is a number for a text":    {"tenant", "9007199254740993", false},
 		"not if it is deeper":                 {"deep", "voice", false},
+		"that is a list of texts":             {"native", "desk", true},
+		"not if those are others":             {"native", "admin", false},
+		"that is a native number":             {"float", 3.5, true},
+		"not if that is a text":               {"float", "3.5", false},
+		"not if it only looks like the list":  {"plan", "gold,silver", false},
+		"not if the value is no scalar":       {"deep", []any{"voice"}, false},
+		"not if no value is asked for":        {"none", nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := c.Holds(row.claim, row.value); got != row.want {

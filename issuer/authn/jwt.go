@@ -94,7 +94,7 @@ func NewJWT(c JWTConfig) (*JWT, error) {
 		j.algorithms = append(j.algorithms, alg)
 	}
 	for name, values := range c.RequiredClaims {
-		if len(values) == 0 || slices.ContainsFunc(values, notComparable) {
+		if len(values) == 0 || slices.ContainsFunc(values, func(v any) bool { return scalar(v) == nil }) {
 			return nil, &ConfigError{"requiredClaims", name + ": write texts, numbers, true or false, one or a list"}
 		}
 	}
@@ -110,14 +110,6 @@ func NewJWT(c JWTConfig) (*JWT, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // perhaps to no TLS
 	}}
 	return j, nil
-}
-
-func notComparable(value any) bool {
-	switch value.(type) {
-	case string, bool, int, int64, uint64, float64:
-		return false
-	}
-	return true
 }
 
 // checkProviderURL refuses what anybody on the way could answer.
