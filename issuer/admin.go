@@ -139,5 +139,5 @@ func (a *admin) leases(w http.ResponseWriter, r *http.Request) {
 	for _, l := range list {
 		answer.Leases = append(answer.Leases, heldLease{audit.Hash(l.Key), l.Profile, l.Expire, l.End, l.Released})
 	}
-	writeJSON(w, http.StatusOK, "application/json", answer)
+	WriteJSON(w, http.StatusOK, "application/json", answer)
 }

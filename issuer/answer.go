@@ -71,7 +71,7 @@ func (i *issuer) answer(w http.ResponseWriter, r *http.Request, p profile.Profil
 	if d, ok := p.Dialect(); ok {
 		a.Capabilities = &capabilities{Text: d.Text, Turns: d.Turns, Seed: d.Seed, Modalities: p.Modalities(), Tools: d.Tools}
 	}
-	writeJSON(w, http.StatusOK, "application/json", a)
+	WriteJSON(w, http.StatusOK, "application/json", a)
 }
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }

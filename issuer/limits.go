@@ -226,20 +226,19 @@ func Peer(r *http.Request) (netip.Addr, error) {
 	return peer.Addr(), nil
 }
 
-// AddressFrom is the address that a proxy tells in a header: header is an
-// authn.ProxyHeader, which knows the proxies. Requests without the header count for
-// their peer; those with one that is no single address, or from others, are
-// refused.
-func AddressFrom(header Authenticator) func(*http.Request) (netip.Addr, error) {
+// AddressFrom is the address that a listed proxy tells in a header. Requests without
+// the header count for their peer; those with one that is no single address, or from
+// others, are refused.
+func AddressFrom(header *authn.ProxyHeader) func(*http.Request) (netip.Addr, error) {
 	return func(r *http.Request) (netip.Addr, error) {
-		said, err := header.Authenticate(r)
+		said, err := header.Value(r)
 		switch {
 		case errors.Is(err, authn.ErrNoCredential):
 			return Peer(r)
 		case err != nil:
 			return netip.Addr{}, &problem{code: forbidden, detail: "only a listed proxy may say for whom it asks", cause: err}
 		}
-		addr, err := netip.ParseAddr(strings.TrimPrefix(said.ID, "proxy:"))
+		addr, err := netip.ParseAddr(said)
 		if err != nil {
 			return netip.Addr{}, &problem{code: forbidden, detail: "the proxy must name one address", cause: err}
 		}

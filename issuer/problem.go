@@ -101,7 +101,7 @@ func (p *problem) write(w http.ResponseWriter, requestID string) {
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	writeJSON(w, status, "application/problem+json", struct {
+	WriteJSON(w, status, "application/problem+json", struct {
 		Type      string `json:"type"`
 		Title     string `json:"title"`
 		Status    int    `json:"status"`
@@ -111,8 +111,9 @@ func (p *problem) write(w http.ResponseWriter, requestID string) {
 	}{"about:blank", http.StatusText(status), status, p.detail, p.code, requestID})
 }
 
-// writeJSON sends an answer that nobody may keep.
-func writeJSON(w http.ResponseWriter, status int, media string, body any) {
+// WriteJSON sends an answer of that media type that nobody may keep, or take for
+// another.
+func WriteJSON(w http.ResponseWriter, status int, media string, body any) {
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

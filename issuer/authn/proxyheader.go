@@ -55,24 +55,34 @@ func notInHeaderName(c rune) bool {
 
 // Authenticate gives the caller the ID "proxy:" and what the header says.
 func (p *ProxyHeader) Authenticate(r *http.Request) (Caller, error) {
+	said, err := p.Value(r)
+	if err != nil {
+		return Caller{}, err
+	}
+	return Caller{ID: "proxy:" + said}, nil
+}
+
+// Value is what the header says. Its errors are those of an Authenticator:
+// ErrNoCredential where there is no header.
+func (p *ProxyHeader) Value(r *http.Request) (string, error) {
 	values := r.Header.Values(p.name)
 	if len(values) == 0 {
-		return Caller{}, ErrNoCredential
+		return "", ErrNoCredential
 	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	addr := peer.Addr().Unmap().WithZone("")
 	if err != nil || !slices.ContainsFunc(p.from, func(n netip.Prefix) bool { return n.Contains(addr) }) {
-		return Caller{}, fmt.Errorf("%w: %s comes from an address that is not listed", ErrForbidden, p.name)
+		return "", fmt.Errorf("%w: %s comes from an address that is not listed", ErrForbidden, p.name)
 	}
 	// Two headers may have become one with a comma on the way.
-	id := strings.TrimSpace(values[0])
+	value := strings.TrimSpace(values[0])
 	switch {
-	case len(values) > 1 || strings.Contains(id, ","):
-		return Caller{}, fmt.Errorf("%w: %s names two callers", ErrBadCredential, p.name)
-	case id == "":
-		return Caller{}, ErrNoCredential
-	case !validID(id):
-		return Caller{}, fmt.Errorf("%w: %s holds no name", ErrBadCredential, p.name)
+	case len(values) > 1 || strings.Contains(value, ","):
+		return "", fmt.Errorf("%w: %s names two callers", ErrBadCredential, p.name)
+	case value == "":
+		return "", ErrNoCredential
+	case !validID(value):
+		return "", fmt.Errorf("%w: %s holds no name", ErrBadCredential, p.name)
 	}
-	return Caller{ID: "proxy:" + id}, nil
+	return value, nil
 }

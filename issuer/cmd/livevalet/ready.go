@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/livevalet/livevalet/issuer"
 )
 
 const (
@@ -81,9 +83,9 @@ func (s *routes) ready(w http.ResponseWriter, r *http.Request) {
 	case unready:
 		answer.Status = "unready"
 	default:
-		writeJSON(w, http.StatusOK, answer)
+		issuer.WriteJSON(w, http.StatusOK, "application/json", answer)
 		return
 	}
 	w.Header().Set("Retry-After", "5")
-	writeJSON(w, http.StatusServiceUnavailable, answer)
+	issuer.WriteJSON(w, http.StatusServiceUnavailable, "application/json", answer)
 }

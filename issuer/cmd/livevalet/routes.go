@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -27,7 +26,7 @@ type routes struct {
 
 func (s *routes) handler() http.Handler {
 	open := http.NewServeMux()
-	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, status{"ok"}) })
+	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { issuer.WriteJSON(w, http.StatusOK, "application/json", status{"ok"}) })
 	open.HandleFunc("GET /readyz", s.ready)
 	open.HandleFunc("GET /version", s.version)
 	if s.site != nil {
@@ -71,21 +70,13 @@ type status struct {
 }
 
 func (s *routes) version(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, struct {
+	issuer.WriteJSON(w, http.StatusOK, "application/json", struct {
 		Version  string `json:"version"`
 		Commit   string `json:"commit,omitempty"`
 		Go       string `json:"go"`
 		Upstream string `json:"upstream"`
 		Emulator bool   `json:"emulator"` // its control endpoints are here
 	}{ownVersion(), commit(), runtime.Version(), s.upstream, s.emulator != nil})
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
 }
 
 // version is set by the build.
