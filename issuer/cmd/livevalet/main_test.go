@@ -599,10 +599,20 @@ func TestServeSpeaksTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	client.CloseIdleConnections()
 	if res.StatusCode != http.StatusOK || res.ProtoMajor != 2 {
 		t.Errorf("status %d over %s", res.StatusCode, res.Proto)
 	}
+	for _, path := range []string{"/readyz", "/v1/token", "/nowhere"} { // answers, refusals and what is not there
+		res, err := client.Get("https://127.0.0.1:" + port + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if got := res.Header.Get("Strict-Transport-Security"); got != "max-age=31536000" {
+			t.Errorf("%s has Strict-Transport-Security %q", path, got)
+		}
+	}
+	client.CloseIdleConnections()
 }
 
 func TestVersionAndHelpAreForPeople(t *testing.T) {

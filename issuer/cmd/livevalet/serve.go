@@ -105,8 +105,12 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	if secure == nil && !isLoopback(addr) {
 		p.log.Warn("tokens cross the network in clear unless something in front of this server speaks TLS")
 	}
+	handler := r.handler()
+	if secure != nil {
+		handler = strictTransport(handler)
+	}
 	return p.serve(ctx, server{
-		listener: listener, handler: r.handler(), tls: secure,
+		listener: listener, handler: handler, tls: secure,
 		stop: func() { r.stopping.Store(true) }, notice: c.StopNotice,
 	})
 }

@@ -51,6 +51,15 @@ func (p *program) httpServer(handler http.Handler) *http.Server {
 	}
 }
 
+// strictTransport has browsers come back over TLS alone, for a year. Of other names in
+// the same domain it says nothing: they are not ours.
+func strictTransport(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		next.ServeHTTP(w, r)
+	})
+}
+
 // serve prints the ready line and serves until ctx ends, then stops, after the
 // notice within the bound: requests may end, sockets are closed.
 func (p *program) serve(ctx context.Context, s server) error {
