@@ -26,7 +26,9 @@ type routes struct {
 
 func (s *routes) handler() http.Handler {
 	open := http.NewServeMux()
-	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { issuer.WriteJSON(w, http.StatusOK, "application/json", status{"ok"}) })
+	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		issuer.WriteJSON(w, http.StatusOK, "application/json", status{"ok"})
+	})
 	open.HandleFunc("GET /readyz", s.ready)
 	open.HandleFunc("GET /version", s.version)
 	if s.site != nil {
