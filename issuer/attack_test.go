@@ -232,6 +232,88 @@ func TestARevokedCallerIsOutALeashLater(t *testing.T) {
 	})
 }
 
+// When the minutes of a day are used up there is no token until the next, and what is
+// out is dead a leash after the last that there was.
+func TestACallerWhoseMinutesAreUsedUpIsOutALeashLater(t *testing.T) {
+	withService(t, func(t *testing.T, s *service) {
+		const leash, budget = 12 * time.Minute, 30 * time.Minute
+		d, _ := limited(t, profile.Limits{PerCaller: plenty.PerCaller, Concurrent: plenty.Concurrent, MinutesPerDay: int(budget.Minutes())},
+			func(c *Config) { c.Minter = s })
+		h := &hostile{service: s, pause: 30 * time.Second}
+		begin := time.Now()
+		var tokens, leases []grantAnswer
+		var last time.Time // that there was a token
+		take := func(path, body string) {
+			switch res := d.ask(path, body, as("ada")); {
+			case res.StatusCode == http.StatusOK:
+				a := d.read(t, res)
+				tokens, last = append(tokens, a), time.Now()
+				if path == "/v1/token" {
+					leases = append(leases, a)
+				}
+			default:
+				if c := codeOf(t, res); c != budgetExhausted && c != tooEarly && c != leaseEnded {
+					t.Fatalf("%s gives %s", path, c)
+				}
+			}
+		}
+		for time.Since(begin) < budget+2*leash {
+			take("/v1/token", "")
+			for _, a := range leases {
+				take("/v1/token/renew", renewing(a, "renew"))
+				take("/v1/token/renew", renewing(a, "refused"))
+			}
+			for _, a := range tokens {
+				h.connect(a.Token, "")
+				h.connect(a.Token, h.newest())
+			}
+			time.Sleep(10 * time.Second)
+		}
+		h.all.Wait()
+		if after := h.last.Sub(last); last.Sub(begin) > budget || after > leash+time.Second || after < leash-time.Minute {
+			t.Errorf("the last token came after %v, and the last that was accepted %v later", last.Sub(begin), after)
+		}
+		time.Sleep(24 * time.Hour)
+		if res := d.ask("/v1/token", "", as("ada")); res.StatusCode != http.StatusOK {
+			t.Errorf("the next day gives %s", codeOf(t, res))
+		}
+	})
+}
+
+// What a lease gave is dead when the lease is, to whoever holds its tokens and
+// resumes with its handles.
+func TestNothingOfALeaseOutlivesMaxSession(t *testing.T) {
+	withService(t, func(t *testing.T, s *service) {
+		const longest = 25 * time.Minute // which is no whole number of leashes
+		d, _ := limited(t, plenty, func(c *Config) {
+			c.Minter, c.Profiles = s, []profile.Profile{made(t, profile.Spec{Limits: plenty, MaxSession: longest})}
+		})
+		h := &hostile{service: s, pause: 30 * time.Second}
+		begin := time.Now()
+		lease := d.read(t, d.ask("/v1/token", "", as("ada")))
+		tokens := []grantAnswer{lease}
+		for time.Since(begin) < 2*longest {
+			for _, reason := range []string{"renew", "refused"} {
+				res := d.ask("/v1/token/renew", renewing(lease, reason), as("ada"))
+				if res.StatusCode == http.StatusOK {
+					tokens = append(tokens, d.read(t, res))
+				} else if c := codeOf(t, res); time.Since(begin) >= longest && c != leaseEnded {
+					t.Fatalf("after %v it gives %s", time.Since(begin), c)
+				}
+			}
+			for _, a := range tokens {
+				h.connect(a.Token, "")
+				h.connect(a.Token, h.newest())
+			}
+			time.Sleep(10 * time.Second)
+		}
+		h.all.Wait()
+		if after := h.last.Sub(begin); after > longest+time.Second || after < longest-time.Minute || len(tokens) < 3 {
+			t.Errorf("the last that was accepted came after %v, with %d tokens", after, len(tokens))
+		}
+	})
+}
+
 // A caller who takes every token that there is to be had, and starts a session with
 // each, starts no more in a leash's time than a profile says.
 func TestHoardedTokensStartNoMoreSessionsThanMay(t *testing.T) {
