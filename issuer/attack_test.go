@@ -34,6 +34,7 @@ type service struct {
 	client *http.Client
 	conns  chan net.Conn
 	closed chan struct{}
+	seen   int64 // of the journal, by checkTokens
 }
 
 func (s *service) Accept() (net.Conn, error) {
