@@ -69,7 +69,7 @@ const crash = `async (word, options) => {
 func TestACrashEndsOneConversationAndNothingElse(t *testing.T) {
 	server := browser.Serve(t, "dev", "--listen", "127.0.0.1:0")
 	var released atomic.Int64
-	front := sabotaged(t, server.URL, &released)
+	front := behind(t, server.URL, sabotage, &released)
 	page := browser.Launch(t).Open(front)
 	for _, tt := range []struct{ word, message, stack string }{
 		{"falter", "panic of type js.Error", `(?m)^edge\.\(\*Socket\)\.decode \(socket_js\.go:\d+\)$`},
@@ -109,9 +109,9 @@ func TestACrashEndsOneConversationAndNothingElse(t *testing.T) {
 	}
 }
 
-// sabotaged serves what the server does, and the engine's host with the sabotage in
-// front of it. It counts the leases that are released.
-func sabotaged(t *testing.T, server string, released *atomic.Int64) string {
+// behind serves what the server does, and the engine's host behind another script.
+// It counts the leases that are released.
+func behind(t *testing.T, server, first string, released *atomic.Int64) string {
 	target, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func sabotaged(t *testing.T, server string, released *atomic.Int64) string {
 				if err != nil {
 					return err
 				}
-				script = append([]byte(sabotage), script...)
+				script = append([]byte(first), script...)
 				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(script)), int64(len(script))
 				r.Header.Set("Content-Length", strconv.Itoa(len(script)))
 			}

@@ -4,12 +4,14 @@ package browser_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,4 +163,48 @@ func get(t *testing.T, url string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// TestAClockThatIsWrongByHoursChangesNothing begins a conversation on a machine whose
+// clock was never set, and goes on with it over three connections more.
+func TestAClockThatIsWrongByHoursChangesNothing(t *testing.T) {
+	t.Parallel()
+	chromium := browser.Launch(t)
+	for _, off := range []time.Duration{-2 * time.Hour, 2 * time.Hour} {
+		for _, mode := range modes {
+			t.Run(fmt.Sprintf("by %v, the engine %s", off, mode.name), func(t *testing.T) {
+				clock := fmt.Sprintf(`if (!globalThis.wrong) {
+					globalThis.wrong = %d;
+					const RealDate = Date;
+					globalThis.Date = class extends RealDate {
+						constructor(...args) { args.length ? super(...args) : super(RealDate.now() + wrong); }
+						static now() { return RealDate.now() + wrong; }
+					};
+				}
+				`, off.Milliseconds())
+				var released atomic.Int64
+				server := behind(t, browser.Serve(t, "dev", "--listen", "127.0.0.1:0").URL, clock, &released)
+				p := chromium.Open("about:blank").With(t)
+				p.Do(chromedp.ActionFunc(func(ctx context.Context) error {
+					_, err := page.AddScriptToEvaluateOnNewDocument(clock).Do(ctx)
+					return err
+				}), chromedp.Navigate(server))
+				c := startConversation(t, p, mode.inWorker, true)
+				for _, where := range []*browser.Page{c.Page, c.engine} {
+					now := time.UnixMilli(int64(browser.Eval[float64](where, "Date.now()")))
+					if d := time.Until(now); (d - off).Abs() > time.Minute {
+						t.Fatalf("its clock is wrong by %v", d)
+					}
+				}
+				c.do("say()")
+				for range 3 {
+					c.do("rotate()")
+				}
+				if causes := c.causes(); len(causes) != 4 {
+					t.Errorf("connections were dialled for %v", causes)
+				}
+				c.check()
+			})
+		}
+	}
 }
