@@ -36,7 +36,7 @@ type refusals struct {
 func (f *refusals) spent(who string, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, left, _ := f.rate.Take(f.tats[who], now)
+	_, left, _ := f.rate.Take(f.tats[who], now, 0)
 	return left.Wait
 }
 
@@ -50,7 +50,7 @@ func (f *refusals) take(who string, now time.Time) (wait time.Duration, ok bool)
 	if !known && !f.room(now) {
 		return f.rate.Interval(), false
 	}
-	tat, left, ok := f.rate.Take(tat, now)
+	tat, left, ok := f.rate.Take(tat, now, 0)
 	if ok {
 		f.tats[who] = tat
 	}
