@@ -410,7 +410,7 @@ func (l *line) receive(m live.Message) {
 	if m.Content {
 		l.ledger.talks(l.turn.number, awake())
 	}
-	if repeated := l.ledger.called(m.Calls); len(repeated) > 0 {
+	if repeated := l.ledger.called(m.Calls, awake()); len(repeated) > 0 {
 		m.Body = l.cfg.Editor.WithoutCalls(m.Body, repeated)
 	}
 	if len(m.Cancelled) > 0 {

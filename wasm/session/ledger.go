@@ -36,12 +36,13 @@ type call struct {
 	id         string // as the application knows it
 	wire       string // as the service knows it on this connection; "": it has not made it on this one
 	name, args string
-	answers    []answer // of the application; all but the last say that more follow
-	done       bool     // the last is among them
-	rerun      bool     // they are for this call alone: one that repeats it is a new one
-	sent       int      // of them, on this connection
-	ended      bool     // its end was told
-	answered   bool     // a turn that began after the last was sent is over
+	made       time.Time // on this connection
+	answers    []answer  // of the application; all but the last say that more follow
+	done       bool      // the last is among them
+	rerun      bool      // they are for this call alone: one that repeats it is a new one
+	sent       int       // of them, on this connection
+	ended      bool      // its end was told
+	answered   bool      // a turn that began after the last was sent is over
 
 	turn   int       // turns that had begun when the last was sent
 	sentAt time.Time // when it was
@@ -79,7 +80,7 @@ func (p *part) done(err error) {
 
 // called takes calls of the model's. It gives the ids of those that repeat
 // earlier ones, which the application must not see.
-func (l *ledger) called(calls []live.Call) (repeated []string) {
+func (l *ledger) called(calls []live.Call, now time.Time) (repeated []string) {
 	for _, made := range calls {
 		same := slices.IndexFunc(l.calls, func(c *call) bool {
 			return c.wire == "" && c.name == made.Name && c.args == made.Args
@@ -88,7 +89,7 @@ func (l *ledger) called(calls []live.Call) (repeated []string) {
 		case made.ID == "": // nobody can answer it
 		case same >= 0:
 			c := l.calls[same]
-			c.wire = made.ID
+			c.wire, c.made = made.ID, now
 			repeated = append(repeated, made.ID)
 			l.news(ToolCall{ID: c.id, Name: c.name, State: CallMade, Repeated: true})
 		default:
@@ -96,7 +97,7 @@ func (l *ledger) called(calls []live.Call) (repeated []string) {
 				l.end(l.calls[0], CallOrphaned, ErrOrphaned)
 				l.remove(l.calls[0])
 			}
-			l.calls = append(l.calls, &call{id: made.ID, wire: made.ID, name: made.Name, args: made.Args})
+			l.calls = append(l.calls, &call{id: made.ID, wire: made.ID, name: made.Name, args: made.Args, made: now})
 			l.news(ToolCall{ID: made.ID, Name: made.Name, State: CallMade})
 		}
 	}
@@ -203,11 +204,12 @@ func (l *ledger) turnOver(t finishedTurn) {
 }
 
 // covered takes a handle: what was answered before is in it. If all input was, what
-// was not called again by then never will be. Input that was sent before the turn
-// oldest began may be sent again, and what it led to be called again.
-func (l *ledger) covered(allInput bool, oldest int) {
+// was not called again by then never will be. The oldest question that may be sent
+// again was sent at that time (zero: there is none); what was called since may be
+// what it led to, and be called again.
+func (l *ledger) covered(allInput bool, oldest time.Time) {
 	for _, c := range slices.Clone(l.calls) {
-		if c.answered && c.turn <= oldest || c.wire == "" && allInput {
+		if c.answered && (oldest.IsZero() || c.made.Before(oldest)) || c.wire == "" && allInput {
 			l.end(c, CallOrphaned, ErrOrphaned)
 			l.remove(c)
 		}

@@ -3,7 +3,6 @@ package session
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +70,7 @@ func TestEveryCallEndsOnce(t *testing.T) {
 		"anew, but not answered before":      {"a=f cut a!new z=f", "a called, a repeated, sent a as z, a settled, a answered"},
 		"anew, and answered in part":         {"a=f a!… cut z=f a!new cut y=f", "a called, sent a, a settled, a repeated, sent a as z, sent a as z, a settled, a answered, y called"},
 		"its question may be sent again":     {"a=f a! over h? cut z=f", "a called, sent a, a settled, a answered, a repeated, sent a as z"},
+		"a later question may be":            {"a=f a! over h> cut z=f", "a called, sent a, a settled, a answered, z called"},
 		"parts that were sent are sent on":   {"a=f a!… cut z=f a!", "a called, sent a, a settled, a repeated, sent a as z, sent a as z, a settled, a answered"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,11 +109,13 @@ func keep(script string) string {
 		case word == "end":
 			l.turnOver(finishedTurn{number: turns})
 		case word[0] == '=':
-			l.called([]live.Call{{Name: word[1:]}})
+			l.called([]live.Call{{Name: word[1:]}}, now)
 		case word == "h":
-			l.covered(true, math.MaxInt)
+			l.covered(true, time.Time{})
+		case word == "h>": // what was asked since may be sent again
+			l.covered(true, now.Add(time.Second))
 		case word == "h?": // what led to it may be sent again
-			l.covered(true, -1)
+			l.covered(true, now)
 		case word == "cut":
 			l.rewind()
 			turns = 0
@@ -127,7 +129,7 @@ func keep(script string) string {
 			id := word[:1]
 			l.answer(live.Input{Body: id, Answers: []live.Answer{{ID: id, More: word == id+"!…"}}, Rerun: word == id+"!new"}, settle(id), textEditor{})
 		default:
-			l.called([]live.Call{{ID: word[:1], Name: word[2:]}})
+			l.called([]live.Call{{ID: word[:1], Name: word[2:]}}, now)
 		}
 		for c := l.next(); c != nil; c = l.next() {
 			tell("sent %v", c.message(textEditor{}).Body)
@@ -139,7 +141,7 @@ func keep(script string) string {
 
 func TestAMessageWithManyResponsesIsSettledWhenAllAreGone(t *testing.T) {
 	l := ledger{news: func(ToolCall) {}}
-	l.called([]live.Call{{ID: "a"}, {ID: "b"}})
+	l.called([]live.Call{{ID: "a"}, {ID: "b"}}, time.Now())
 	var settled []error
 	in := live.Input{Body: "both", Answers: []live.Answer{{ID: "a"}, {ID: "b"}, {ID: "never made"}}}
 	l.answer(in, func(err error) { settled = append(settled, err) }, textEditor{})
@@ -158,7 +160,7 @@ func TestAMessageWithManyResponsesIsSettledWhenAllAreGone(t *testing.T) {
 // have all of it told again.
 func TestTheAnswersToACallAreBounded(t *testing.T) {
 	l := ledger{news: func(ToolCall) {}}
-	l.called([]live.Call{{ID: "a", Name: "f"}})
+	l.called([]live.Call{{ID: "a", Name: "f"}}, time.Now())
 	settled := 0
 	respond := func(more bool) {
 		in := live.Input{Body: settled, Answers: []live.Answer{{ID: "a", More: more}}}
@@ -179,7 +181,7 @@ func TestTheAnswersToACallAreBounded(t *testing.T) {
 		}
 	}
 	l.rewind()
-	l.called([]live.Call{{ID: "z", Name: "f"}})
+	l.called([]live.Call{{ID: "z", Name: "f"}}, time.Now())
 	again := send()
 	if len(again) != maxAnswers || again[0].Body != fmt.Sprint(total-maxAnswers, " as z") {
 		t.Errorf("%d answers are sent again, the first is %v", len(again), again[0].Body)
@@ -192,7 +194,7 @@ func TestTheAnswersToACallAreBounded(t *testing.T) {
 func TestCloseSettlesWhatWaits(t *testing.T) {
 	var ends []CallState
 	l := ledger{news: func(c ToolCall) { ends = append(ends, c.State) }}
-	l.called([]live.Call{{ID: "a", Name: "f"}})
+	l.called([]live.Call{{ID: "a", Name: "f"}}, time.Now())
 	l.rewind()
 	var settled error
 	l.answer(live.Input{Answers: []live.Answer{{ID: "a"}}}, func(err error) { settled = err }, textEditor{})

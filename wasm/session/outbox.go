@@ -1,7 +1,6 @@
 package session
 
 import (
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -264,17 +263,16 @@ func (o *outbox) unsure() bool {
 	return slices.ContainsFunc(o.items[:o.next], func(it *item) bool { return it.doubtful && !it.input.Quiet && !it.input.StreamEnd })
 }
 
-// oldest is the number of turns that had begun when the oldest question was sent that
-// may be sent again; without one, a number that no turn has.
-func (o *outbox) oldest() int {
+// oldest is when the oldest question was sent that may be sent again; zero without one.
+func (o *outbox) oldest() time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, it := range o.items[:o.next] {
 		if it.input.Asks && !it.answered {
-			return it.turn
+			return it.sent
 		}
 	}
-	return math.MaxInt
+	return time.Time{}
 }
 
 // mute forgets the sound that a socket took.
