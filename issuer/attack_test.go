@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -116,9 +117,11 @@ type hostile struct {
 	mu     sync.Mutex
 	open   int       // sockets whose setup was accepted
 	most   int       // of them at a time
-	began  int       // sessions that were started
 	last   time.Time // that anything was accepted
 	handle string    // the newest
+
+	starts []time.Time // of sessions
+	left   []string    // the newest handle of each socket that was closed
 }
 
 // connect opens a socket, and speaks on it until the service has enough.
@@ -144,7 +147,7 @@ func (h *hostile) connect(token, handle string) {
 		h.open++
 		h.most = max(h.most, h.open)
 		if handle == "" {
-			h.began++
+			h.starts = append(h.starts, time.Now())
 		}
 		h.last = time.Now()
 		h.mu.Unlock()
@@ -161,11 +164,14 @@ func (h *hostile) connect(token, handle string) {
 				}
 			}
 		})
-		for {
+		for newest := handle; ; {
 			_, message, err := conn.Read(ctx)
 			h.mu.Lock()
 			if err != nil {
 				h.open--
+				if newest != "" {
+					h.left = append(h.left, newest)
+				}
 				h.mu.Unlock()
 				close(done)
 				return
@@ -175,7 +181,8 @@ func (h *hostile) connect(token, handle string) {
 				SessionResumptionUpdate struct{ NewHandle string }
 			}
 			if json.Unmarshal(message, &update) == nil && update.SessionResumptionUpdate.NewHandle != "" {
-				h.handle = update.SessionResumptionUpdate.NewHandle
+				newest = update.SessionResumptionUpdate.NewHandle
+				h.handle = newest
 			}
 			h.mu.Unlock()
 		}
@@ -315,55 +322,96 @@ func TestNothingOfALeaseOutlivesMaxSession(t *testing.T) {
 	})
 }
 
-// A caller who takes every token that there is to be had, and starts a session with
-// each, starts no more in a leash's time than a profile says.
+// A caller who takes every token that there is to be had starts no more sessions in a
+// leash's time than check says: neither as late as the tokens allow, right before it
+// takes the next ones, nor with those of a lease's end, whose slots are soon free. In
+// the end it has all sessions open at once, which is what check says, too.
 func TestHoardedTokensStartNoMoreSessionsThanMay(t *testing.T) {
-	withService(t, func(t *testing.T, s *service) {
-		limits := profile.Limits{PerCaller: plenty.PerCaller} // 3 at once
-		most := made(t, profile.Spec{Limits: limits}).Bound().Starts
-		d, _ := limited(t, limits, func(c *Config) { c.Minter = s })
-		h := &hostile{service: s, pause: 10 * time.Minute}
-		var leases []grantAnswer
-		take := func(path, body string) bool {
-			res := d.ask(path, body, as("ada"))
-			if res.StatusCode != http.StatusOK {
-				return false
-			}
-			a := d.read(t, res)
-			if path == "/v1/token" {
-				leases = append(leases, a)
-			}
+	for name, spec := range map[string]profile.Spec{
+		"masked":          {},
+		"full":            {Lock: profile.Full},
+		"of short leases": {MaxSession: 13 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) { withService(t, func(t *testing.T, s *service) { hoard(t, s, spec) }) })
+	}
+}
+
+func hoard(t *testing.T, s *service, spec profile.Spec) {
+	spec.Limits.PerCaller = plenty.PerCaller // and 3 at once
+	p := made(t, spec)
+	d, _ := limited(t, spec.Limits, func(c *Config) { c.Minter, c.Profiles = s, []profile.Profile{p} })
+	h := &hostile{service: s, pause: 5 * time.Minute}
+	begin := time.Now()
+	take := func(path, body string) (grantAnswer, bool) {
+		res := d.ask(path, body, as("ada"))
+		if res.StatusCode != http.StatusOK {
+			return grantAnswer{}, false
+		}
+		a := d.read(t, res)
+		late := time.Duration(a.NewSessionExpiresIn)*time.Second - 2*time.Second
+		if int(time.Since(begin)/p.Leash())%2 == 1 { // so that late ones meet early ones
+			late = 0
+		}
+		h.all.Go(func() {
+			time.Sleep(late)
 			h.connect(a.Token, "")
-			return true
-		}
-		var began []int // before each minute
-		for minute := range 30 {
-			for take("/v1/token", "") {
-			}
-			for _, a := range leases {
-				take("/v1/token/renew", renewing(a, "renew"))
-				for take("/v1/token/renew", renewing(a, "refused")) {
+		})
+		return a, true
+	}
+	type lease struct {
+		grantAnswer
+		end time.Time
+	}
+	var leases []lease
+	for time.Since(begin) < 100*time.Minute { // handles hold for two hours
+		for _, l := range leases {
+			switch left := time.Until(l.end); {
+			case left > p.Leash():
+				take("/v1/token/renew", renewing(l.grantAnswer, "renew"))
+			case left <= 5*time.Second: // as often as it goes: the slots are free again at once
+				for again := true; again; {
+					_, again = take("/v1/token/renew", renewing(l.grantAnswer, "refused"))
 				}
 			}
-			if minute == 15 {
-				for _, a := range leases { // which frees nothing
-					d.ask("/v1/token/release", fmt.Sprintf(`{"leaseId":%q}`, a.LeaseID), as("ada"))
-				}
-			}
-			time.Sleep(time.Minute)
-			h.mu.Lock()
-			began = append(began, h.began)
-			h.mu.Unlock()
-			if before := minute - 12; before >= 0 && began[minute]-began[before] > most {
-				t.Fatalf("%d sessions began in the 12 minutes before minute %d", began[minute]-began[before], minute)
-			}
 		}
-		time.Sleep(time.Hour)
-		h.all.Wait()
-		if h.most > most || h.began < 2*most {
-			t.Errorf("%d sessions were open at a time, %d began", h.most, h.began)
+		leases = slices.DeleteFunc(leases, func(l lease) bool { return time.Now().After(l.end) })
+		if a, ok := take("/v1/token", ""); ok {
+			leases = append(leases, lease{a, time.Now().Add(p.MaxSession())})
 		}
-	})
+		time.Sleep(5 * time.Second)
+	}
+
+	// What it could not go on with for want of tokens, it goes on with now.
+	time.Sleep(p.Leash())
+	a := d.read(t, d.ask("/v1/token", "", as("ada")))
+	h.mu.Lock()
+	left := slices.Clone(h.left)
+	h.mu.Unlock()
+	for _, handle := range left {
+		token := a.Token
+		if p.Lock() == profile.Full {
+			token = d.read(t, d.ask("/v1/token/renew", resuming(a, handle), as("ada"))).Token
+		}
+		h.connect(token, handle)
+	}
+	time.Sleep(time.Minute)
+	h.mu.Lock()
+	most, open, began := 0, h.open, len(h.starts)
+	for first, last := 0, 0; last < len(h.starts); last++ {
+		for h.starts[last].Sub(h.starts[first]) >= p.Leash() {
+			first++
+		}
+		most = max(most, last-first+1)
+	}
+	h.mu.Unlock()
+	if bound := p.Bound(); most > bound.Starts || most <= 2*p.Limits().Renewing() {
+		t.Errorf("%d sessions began in %v, check says %d", most, p.Leash(), bound.Starts)
+	}
+	if open != len(left) || open > began {
+		t.Errorf("of %d sessions that began %d have a handle, %d are open", began, len(left), open)
+	}
+	time.Sleep(2 * time.Hour)
+	h.all.Wait()
 }
 
 // The engine says so, and does not ask on and on.

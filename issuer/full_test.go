@@ -59,7 +59,7 @@ func TestAFullLockGetsATokenForEachConnection(t *testing.T) {
 			}
 		}
 		// Without a handle a token starts a session, so they stay few.
-		for range earlyRenewals {
+		for range profile.EarlyRenewals {
 			d.grant(t, "/v1/token/renew", renewing(a, "refused"))
 		}
 		if c := codeOf(t, d.ask("/v1/token/renew", renewing(a, "refused"), nil)); c != tooEarly {

@@ -12,11 +12,6 @@ import (
 	"github.com/livevalet/livevalet/wasm/live"
 )
 
-// earlyRenewals is how often a lease is renewed before its time because the
-// service refused its token. Each leaves a token behind that can still start a
-// session, so they are few.
-const earlyRenewals = 2
-
 // newLeaseID draws 256 random bits. For an anonymous caller they are the proof
 // that the lease is theirs.
 func newLeaseID() live.Secret {
@@ -47,7 +42,7 @@ func renewal(p profile.Profile, held store.Lease, reason live.Reason, resumes bo
 		return fail(leaseEnded, "the lease has come to its end: ask for a new one", 0)
 	case early && reason == live.ReasonRenew:
 		return fail(tooEarly, "renewal is accepted from renewAfter on", held.RenewAfter.Sub(now))
-	case early && held.Early >= earlyRenewals:
+	case early && held.Early >= profile.EarlyRenewals:
 		return fail(tooEarly, "the lease was renewed early as often as it may be", held.RenewAfter.Sub(now))
 	case !early && !resumes && !terms.Expire.After(held.Expire):
 		// Its token lives to the lease's end already.

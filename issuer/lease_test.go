@@ -110,7 +110,7 @@ func TestARenewalBeforeItsTime(t *testing.T) {
 		if c, wait := codeOf(t, res), res.Header.Get("Retry-After"); c != tooEarly || wait != "2" {
 			t.Errorf("it gives %s, Retry-After %q", c, wait)
 		}
-		for n := range earlyRenewals {
+		for n := range profile.EarlyRenewals {
 			if res := d.ask("/v1/token/renew", renewing(a, "refused"), nil); res.StatusCode != http.StatusOK {
 				t.Errorf("refused token %d gives %s", n, codeOf(t, res))
 			}
@@ -157,13 +157,13 @@ func TestAMintThatFailedCostsNothing(t *testing.T) {
 		})
 		a := d.grant(t, "/v1/token", "")
 		down = &upstream.Error{Kind: upstream.ErrUnavailable}
-		for range 2 * earlyRenewals {
+		for range 2 * profile.EarlyRenewals {
 			if c := codeOf(t, d.ask("/v1/token/renew", renewing(a, "refused"), nil)); c != upstreamUnavailable {
 				t.Fatalf("without the service it gives %s", c)
 			}
 		}
 		down = nil
-		for n := range earlyRenewals {
+		for n := range profile.EarlyRenewals {
 			if res := d.ask("/v1/token/renew", renewing(a, "refused"), nil); res.StatusCode != http.StatusOK {
 				t.Errorf("renewal %d afterwards gives %s", n, codeOf(t, res))
 			}

@@ -276,12 +276,12 @@ func TestAnAttackIsRefusedAndCostsNothing(t *testing.T) {
 	})
 	t.Run("the answer to a renewal, asked for again", func(t *testing.T) {
 		again := attack{path: "/v1/token/renew", body: renewing(w.ada, "refused"), change: withCookie(), want: tooEarly}
-		for range earlyRenewals {
+		for range profile.EarlyRenewals {
 			w.read(t, w.send(again))
 		}
 		w.refuse(t, again)
 		w.refuse(t, again)
-		if now := w.minted(t); now != before+earlyRenewals {
+		if now := w.minted(t); now != before+profile.EarlyRenewals {
 			t.Errorf("the service made %d tokens, where %d were", now, before)
 		}
 	})

@@ -228,8 +228,18 @@ func TestWhoMayUseAProfile(t *testing.T) {
 }
 
 func TestTheBoundAndTheWarnings(t *testing.T) {
-	if b := Default().Bound(); b != (Bound{Starts: 6, Leash: defaultLeash, Rate: limit.Rate{Count: 6, Per: 60e9}}) {
+	if b := Default().Bound(); b != (Bound{Starts: 30, Leash: defaultLeash, Rate: limit.Rate{Count: 6, Per: 60e9}}) {
 		t.Errorf("the default's bound is %+v", b)
+	}
+	for want, s := range map[int]Spec{
+		45: {NewSession: defaultLeash},
+		90: {Uses: 3},
+		15: {Leash: 10e9, Limits: Limits{Concurrent: 1, PerCaller: limit.Rate{Count: 100, Per: 1e9}}},
+		4:  {Uses: 2, Limits: Limits{PerCaller: limit.Rate{Count: 2, Per: 3600e9}}}, // as many as it can ask for
+	} {
+		if p, err := New("p", s); err != nil || p.Bound().Starts != want {
+			t.Errorf("%+v: %v, want %d", p.Bound(), err, want)
+		}
 	}
 	if w := Default().Warnings(600e9); len(w) != 1 || !strings.Contains(w[0], "minutesPerDay") {
 		t.Errorf("the default's warnings are %q", w)
@@ -241,7 +251,7 @@ func TestTheBoundAndTheWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b := p.Bound(); b.Starts != 8 || b.Minutes != 60 {
+	if b := p.Bound(); b.Starts != 40 || b.Minutes != 60 {
 		t.Errorf("the bound is %+v", b)
 	}
 	warnings := p.Warnings(600e9)

@@ -65,18 +65,27 @@ func (p Profile) Freedoms() []Freedom {
 // token and says nothing of its leases.
 type Bound struct {
 	// Starts is how many sessions it can begin in any time of Leash. To go on with
-	// one is no start, and one token does for all whose handles it holds.
-	Starts int
-
+	// one is no start, so it can have all open at once that it ever began.
+	Starts  int
 	Leash   time.Duration // how long they go on once the caller may have no more
 	Minutes int           // of leases in a day; 0: no limit
 	Rate    limit.Rate    // how often it can ask
 }
 
-// Bound follows from limits, uses and leash.
+// Bound follows from limits, uses and times.
+//
+// A session is begun with a token that was given in the same time, or by as much
+// before as a token can wait. Those of them that are still good in the end have a
+// slot each. Those that are not have lived for a leash, and had a slot each at the
+// beginning; or they are the short ones of a lease's end. Of these a lease has one,
+// and its early renewals; and when it began it had one of the slots for new leases.
 func (p Profile) Bound() Bound {
-	l := p.spec.Limits
-	return Bound{Starts: l.Renewing() * p.spec.Uses, Leash: p.spec.Leash, Minutes: l.MinutesPerDay, Rate: l.PerCaller}
+	l, leash := p.spec.Limits, p.spec.Leash
+	span := leash + min(max(p.spec.NewSession, renewedSession), leash)
+	life := leash - time.Second // the shortest, since times have whole seconds
+	lives := int((span + life - 1) / life)
+	tokens := min(lives*(l.Renewing()+l.Concurrent*(1+EarlyRenewals)), l.PerCaller.Quota()+int(span/l.PerCaller.Interval()))
+	return Bound{Starts: tokens * p.spec.Uses, Leash: leash, Minutes: l.MinutesPerDay, Rate: l.PerCaller}
 }
 
 // String is one sentence.
@@ -85,7 +94,7 @@ func (b Bound) String() string {
 	if b.Minutes > 0 {
 		day = "for " + short(time.Duration(b.Minutes)*time.Minute) + " of leases a day"
 	}
-	return fmt.Sprintf("%d sessions begun in any %s, %s, from at most %v tokens; once it may have no more, they go on for %s",
+	return fmt.Sprintf("%d sessions begun in any %s, %s, from at most %v tokens, and all that it began open at once; once it may have no more, they go on for %s",
 		b.Starts, short(b.Leash), day, b.Rate, short(b.Leash))
 }
 

@@ -2,6 +2,11 @@ package profile
 
 import "time"
 
+// EarlyRenewals is how often a lease is renewed before its time because the
+// service refused its token. Each leaves a token behind that can still start a
+// session, so they are few.
+const EarlyRenewals = 2
+
 // Terms are the times of one token. They have whole seconds and are UTC,
 // because the service's timestamps are read by more parsers that way.
 type Terms struct {
