@@ -208,6 +208,21 @@ func (m *Memory) Revoked(_ context.Context, caller string) (bool, error) {
 	return m.revoked[caller], nil
 }
 
+// Revocations are the callers whose access was revoked, in the order of their names:
+// those after that name, at most so many.
+func (m *Memory) Revocations(_ context.Context, after string, most int) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []string
+	for caller := range m.revoked {
+		if caller > after {
+			list = append(list, caller)
+		}
+	}
+	slices.Sort(list)
+	return list[:min(most, len(list))], nil
+}
+
 // HandleKey is what keys the hashes of handles: 32 random bytes, drawn when they are
 // first asked for, which are the same for all that share the store, as long as it
 // keeps anything.

@@ -344,6 +344,18 @@ func (s *SQLite) Revoked(ctx context.Context, caller string) (bool, error) {
 	return n > 0, nil
 }
 
+// Revocations is as [Memory.Revocations].
+func (s *SQLite) Revocations(ctx context.Context, after string, most int) ([]string, error) {
+	var list []string
+	if err := s.do(ctx, func(q *statements) (err error) {
+		list, err = q.revocations(after, most)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
 // HandleKey is as [Memory.HandleKey].
 func (s *SQLite) HandleKey(ctx context.Context) ([]byte, error) {
 	drawn := make([]byte, handleKeySize)

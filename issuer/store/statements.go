@@ -24,6 +24,7 @@ const (
 	isRevoked  = `SELECT count(*) FROM revocations WHERE caller = ?`
 	revoke     = `INSERT OR IGNORE INTO revocations VALUES (?)`
 	unrevoke   = `DELETE FROM revocations WHERE caller = ?`
+	allRevoked = `SELECT caller FROM revocations WHERE caller > ? ORDER BY caller LIMIT ?`
 	keepHandle = `REPLACE INTO handles VALUES (?, ?, ?, ?)`
 	readKnown  = `SELECT EXISTS (SELECT 1 FROM revocations WHERE caller IN (?1, ?7)), (SELECT version FROM leases WHERE key = ?2),
 		(SELECT lease FROM handles WHERE key = ?3), coalesce((SELECT spent FROM budgets WHERE key = ?4), 0),
@@ -74,7 +75,7 @@ type statements struct {
 
 func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 	q := &statements{conn: conn, prepared: map[string]*sql.Stmt{}}
-	texts := []string{begin, commit, rollback, loadLease, keepLease, dropLease, listLeases, isRevoked, revoke, unrevoke,
+	texts := []string{begin, commit, rollback, loadLease, keepLease, dropLease, listLeases, isRevoked, revoke, unrevoke, allRevoked,
 		readKnown, keepHandle, readRate, keepRate, slotFrees, takeSlot, dropSlots, freeSlot, keepBudget, giveBudget, dropOldHandles, drawHandleKey, readHandleKey}
 	for _, s := range sweeps {
 		texts = append(texts, fmt.Sprintf(sweepLast, s.table), fmt.Sprintf(s.drop, s.table))
@@ -291,6 +292,22 @@ func (q *statements) leases(caller string) (list []Lease, err error) {
 		}
 		l.Key = Key(key)
 		list = append(list, l)
+	}
+	return list, rows.Err()
+}
+
+func (q *statements) revocations(after string, most int) (list []string, err error) {
+	rows, err := q.prepared[allRevoked].Query(after, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var caller string
+		if err := rows.Scan(&caller); err != nil {
+			return nil, err
+		}
+		list = append(list, caller)
 	}
 	return list, rows.Err()
 }

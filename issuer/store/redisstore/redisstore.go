@@ -196,6 +196,20 @@ func (s *Store) Revoked(ctx context.Context, caller string) (bool, error) {
 	return revoked, wrap(err)
 }
 
+// Revocations are the callers whose access was revoked, in the order of their names:
+// those after that name, at most so many. A set has no order, so it is read whole.
+func (s *Store) Revocations(ctx context.Context, after string, most int) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	all, err := s.client.SMembers(ctx, revocations).Result()
+	if err != nil {
+		return nil, wrap(err)
+	}
+	list := slices.DeleteFunc(all, func(caller string) bool { return caller <= after })
+	slices.Sort(list)
+	return list[:min(most, len(list))], nil
+}
+
 // HandleKey is what keys the hashes of handles: 32 random bytes, drawn by the first
 // that asks.
 func (s *Store) HandleKey(ctx context.Context) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,6 +27,7 @@ type Store interface {
 	Revoke(ctx context.Context, caller string) error
 	Unrevoke(ctx context.Context, caller string) error
 	Revoked(ctx context.Context, caller string) (bool, error)
+	Revocations(ctx context.Context, after string, most int) ([]string, error)
 	HandleKey(context.Context) ([]byte, error)
 	Ready(context.Context) error
 	Close() error
@@ -552,13 +554,28 @@ func revoked(t *testing.T, place Place) {
 			t.Errorf("revoked: %v, %v", got, err)
 		}
 	}
+	list := func(after string, most int, want ...string) {
+		t.Helper()
+		if got, err := s.Revocations(t.Context(), after, most); !slices.Equal(got, want) || err != nil {
+			t.Errorf("revoked after %q are %q, %v", after, got, err)
+		}
+	}
 	check(false)
+	list("", 9)
 	for range 2 {
 		must(t, s.Revoke(t.Context(), "ada"))
 		check(true)
 	}
 	refuse(t, s, New(4), store.ErrRevoked)
 	refuse(t, s, Renew(was, in(9*time.Minute)), store.ErrRevoked)
+	for _, caller := range []string{"zoë", "eve", "Eve"} {
+		must(t, s.Revoke(t.Context(), caller))
+	}
+	list("", 9, "Eve", "ada", "eve", "zoë")
+	list("", 2, "Eve", "ada")
+	list("ada", 1, "eve")
+	list("b", 9, "eve", "zoë")
+	list("zoë", 9)
 	grant(t, s, bob)
 	grant(t, s, nobody)
 	must(t, s.Release(t.Context(), keyOf(1)))
@@ -569,6 +586,7 @@ func revoked(t *testing.T, place Place) {
 		must(t, s.Unrevoke(t.Context(), "ada"))
 		check(false)
 	}
+	list("", 9, "Eve", "eve", "zoë")
 	grant(t, s, New(4))
 
 	// Who takes access from a server takes it from all its users.
