@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/livevalet/livevalet/issuer/audit"
+	"github.com/livevalet/livevalet/issuer/authn"
 	"github.com/livevalet/livevalet/issuer/store"
 	"github.com/livevalet/livevalet/wasm/live"
 )
@@ -22,6 +23,7 @@ type Access interface {
 	Revoke(ctx context.Context, caller string) error
 	Unrevoke(ctx context.Context, caller string) error
 	Revoked(ctx context.Context, caller string) (bool, error)
+	Revocations(ctx context.Context, after string, most int) ([]string, error)
 	Leases(ctx context.Context, caller string) ([]store.Lease, error)
 }
 
@@ -36,6 +38,11 @@ type AdminConfig struct {
 
 	// Access is the issuer's store. Required.
 	Access Access
+
+	// CheckID says why nobody is called so, so that a slip of the pen is not taken for
+	// a revocation. Nil is authn.CheckID: an Authenticator that names callers
+	// otherwise needs another.
+	CheckID func(id string) error
 
 	// Record keeps what is decided here, too.
 	Record Record
@@ -53,7 +60,7 @@ type admin struct {
 }
 
 // NewAdmin gives a handler for operators: GET /metrics, POST and DELETE
-// /admin/users/{id}/revocation, GET /admin/leases?user=.
+// /admin/users/{id}/revocation, GET /admin/revocations, GET /admin/leases?user=.
 func NewAdmin(c AdminConfig) (http.Handler, error) {
 	switch {
 	case c.Guard == nil:
@@ -63,6 +70,9 @@ func NewAdmin(c AdminConfig) (http.Handler, error) {
 	case c.Access == nil:
 		return nil, errors.New("admin: AdminConfig.Access is missing: say which store it is about")
 	}
+	if c.CheckID == nil {
+		c.CheckID = authn.CheckID
+	}
 	a := &admin{c, sha256.Sum256([]byte(c.Token.Reveal()))}
 	mux := http.NewServeMux()
 	if c.Metrics != nil {
@@ -70,6 +80,7 @@ func NewAdmin(c AdminConfig) (http.Handler, error) {
 	}
 	mux.Handle("POST /admin/users/{id}/revocation", a.revocation(c.Access.Revoke, audit.Revoked))
 	mux.Handle("DELETE /admin/users/{id}/revocation", a.revocation(c.Access.Unrevoke, audit.Unrevoked))
+	mux.HandleFunc("GET /admin/revocations", a.revocations)
 	mux.HandleFunc("GET /admin/leases", a.leases)
 	return Observe(c.Logger, c.Guard.WrapControl(a.known(mux))), nil
 }
@@ -94,8 +105,10 @@ func (a *admin) revocation(change func(context.Context, string) error, decision 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user := r.PathValue("id")
 		add(r.Context(), slog.String("user", user))
-		err := change(r.Context(), user)
+		err := a.CheckID(user)
 		if err != nil {
+			err = &problem{code: invalidRequest, detail: err.Error()}
+		} else if err = change(r.Context(), user); err != nil {
 			err = storeProblem(err)
 		} else {
 			err = a.Record.put(r, audit.Entry{Decision: decision, User: user})
@@ -106,6 +119,21 @@ func (a *admin) revocation(change func(context.Context, string) error, decision 
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
+}
+
+// page is how many callers are listed at a time.
+const page = 1000
+
+// revocations lists whose access was taken away.
+func (a *admin) revocations(w http.ResponseWriter, r *http.Request) {
+	list, err := a.Access.Revocations(r.Context(), r.URL.Query().Get("after"), page)
+	if err != nil {
+		fail(w, r, storeProblem(err))
+		return
+	}
+	writeJSON(w, http.StatusOK, "application/json", struct {
+		Users []string `json:"users"`
+	}{append([]string{}, list...)})
 }
 
 // heldLease is a lease as operators see it.

@@ -81,12 +81,12 @@ func TestOnlyOperatorsReachTheAdminEndpoints(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var s store.Memory
 			o := openOffice(t, &s, nil)
-			for path, method := range map[string]string{"/metrics": "GET", "/admin/leases?user=ada": "GET", "/admin/users/ada/revocation": "POST"} {
+			for path, method := range map[string]string{"/metrics": "GET", "/admin/leases?user=ada": "GET", "/admin/users/key:ada/revocation": "POST"} {
 				if got := codeOf(t, o.ask(method, path, c.change)); got != c.want {
 					t.Errorf("%s gives %s", path, got)
 				}
 			}
-			if revoked, _ := s.Revoked(t.Context(), "ada"); revoked {
+			if revoked, _ := s.Revoked(t.Context(), "key:ada"); revoked {
 				t.Error("it was done all the same")
 			}
 			if strings.Contains(o.log.String(), "CANARY") || o.evidence.String() != "" {
@@ -98,9 +98,9 @@ func TestOnlyOperatorsReachTheAdminEndpoints(t *testing.T) {
 
 func TestAccessIsTakenAndGivenBack(t *testing.T) {
 	for path, user := range map[string]string{
-		"ada":                       "ada",
-		"key:shop":                  "key:shop",
-		"https%3A%2F%2Fid.test%2F7": "https://id.test/7",
+		"key:shop":                      "key:shop",
+		"jwt:https%3A%2F%2Fid.test%2F7": "jwt:https://id.test/7",
+		"proxy:Ada%20L.":                "proxy:Ada L.",
 	} {
 		t.Run(path, func(t *testing.T) {
 			var s store.Memory
@@ -121,6 +121,43 @@ func TestAccessIsTakenAndGivenBack(t *testing.T) {
 				t.Errorf("on record is\n%s", o.evidence)
 			}
 		})
+	}
+}
+
+func TestASlipOfThePenRevokesNobody(t *testing.T) {
+	var s store.Memory
+	o := openOffice(t, &s, nil)
+	for _, path := range []string{"shop", "key:", "key", "Key:shop", "%20key:shop", "key:shop%20", "key:%20shop", "key:sh%0Aop", "anonymous", "anonymous:203.0.113.7", "admin", "key:" + strings.Repeat("x", 300)} {
+		for _, method := range []string{"POST", "DELETE"} {
+			if c := codeOf(t, o.ask(method, "/admin/users/"+path+"/revocation", nil)); c != invalidRequest {
+				t.Errorf("%s %s gives %s", method, path, c)
+			}
+		}
+	}
+	if list, err := s.Revocations(t.Context(), "", 9); len(list) > 0 || err != nil || o.evidence.String() != "" {
+		t.Errorf("revoked are %q, %v, on record is %s", list, err, o.evidence)
+	}
+	other := openOffice(t, &s, func(c *AdminConfig) { c.CheckID = func(string) error { return nil } })
+	if res := other.ask("POST", "/admin/users/ada/revocation", nil); res.StatusCode != http.StatusNoContent {
+		t.Errorf("a caller of another Authenticator gives %s", codeOf(t, res))
+	}
+}
+
+func TestOperatorsSeeWhoseAccessWasTaken(t *testing.T) {
+	var s store.Memory
+	for n := range page + 1 {
+		if err := s.Revoke(t.Context(), fmt.Sprintf("key:%04d", n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := openOffice(t, &s, nil)
+	if got := body(t, o.ask("GET", "/admin/revocations", nil)); !strings.HasPrefix(got, `{"users":["key:0000","key:0001",`) || !strings.HasSuffix(got, "\"key:0999\"]}\n") {
+		t.Errorf("the first are %.50s … %s", got, got[max(0, len(got)-50):])
+	}
+	for after, want := range map[string]string{"key:0999": `{"users":["key:1000"]}`, "key:1000": `{"users":[]}`} {
+		if got := strings.TrimSpace(body(t, o.ask("GET", "/admin/revocations?after="+after, nil))); got != want {
+			t.Errorf("after %s are %s", after, got)
+		}
 	}
 }
 
@@ -152,14 +189,17 @@ type gone struct{}
 
 var errGone = errors.New("no route")
 
-func (gone) Revoke(context.Context, string) error                  { return errGone }
-func (gone) Unrevoke(context.Context, string) error                { return errGone }
-func (gone) Revoked(context.Context, string) (bool, error)         { return false, errGone }
+func (gone) Revoke(context.Context, string) error          { return errGone }
+func (gone) Unrevoke(context.Context, string) error        { return errGone }
+func (gone) Revoked(context.Context, string) (bool, error) { return false, errGone }
+func (gone) Revocations(context.Context, string, int) ([]string, error) {
+	return nil, errGone
+}
 func (gone) Leases(context.Context, string) ([]store.Lease, error) { return nil, errGone }
 
 func TestWhatAnOperatorCannotDoIsSaid(t *testing.T) {
 	o := openOffice(t, gone{}, nil)
-	for path, method := range map[string]string{"/admin/leases?user=ada": "GET", "/admin/users/ada/revocation": "POST"} {
+	for path, method := range map[string]string{"/admin/leases?user=ada": "GET", "/admin/revocations": "GET", "/admin/users/key:ada/revocation": "POST"} {
 		if c := codeOf(t, o.ask(method, path, nil)); c != storeUnavailable {
 			t.Errorf("%s gives %s", path, c)
 		}
@@ -170,10 +210,10 @@ func TestWhatAnOperatorCannotDoIsSaid(t *testing.T) {
 
 	var s store.Memory
 	full := openOffice(t, &s, func(c *AdminConfig) { c.Record = Record{Audit: audit.New(&disk{full: true}), Required: true} })
-	if c := codeOf(t, full.ask("POST", "/admin/users/ada/revocation", nil)); c != auditUnavailable {
+	if c := codeOf(t, full.ask("POST", "/admin/users/key:ada/revocation", nil)); c != auditUnavailable {
 		t.Errorf("without records it gives %s", c)
 	}
-	if revoked, _ := s.Revoked(t.Context(), "ada"); !revoked {
+	if revoked, _ := s.Revoked(t.Context(), "key:ada"); !revoked {
 		t.Error("access is not taken while there are no records")
 	}
 }

@@ -180,7 +180,10 @@ func TestTheDocumentedExchangesOfOperatorsHappen(t *testing.T) {
 			case "host_not_allowed", "origin_not_allowed", "proxied_anonymous":
 				change = ways[e.Name].change
 			case "invalid_request":
-				change = func(r *http.Request) { r.URL.RawQuery = "" }
+				change = func(r *http.Request) {
+					r.URL.RawQuery = ""
+					r.URL.Path = strings.Replace(r.URL.Path, "jwt:alice", "alice", 1)
+				}
 			case "store_unavailable":
 				access = gone{}
 			case "audit_unavailable":
@@ -191,6 +194,9 @@ func TestTheDocumentedExchangesOfOperatorsHappen(t *testing.T) {
 			now := time.Now().Truncate(time.Second).UTC()
 			lease := store.Lease{Key: store.KeyOf(newLeaseID()), Caller: "jwt:alice", Profile: "default", End: now.Add(time.Hour), Expire: now.Add(time.Minute)}
 			if _, err := s.Grant(t.Context(), store.Ask{Now: now, Lease: lease, Slots: store.Slots{Max: 1}}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Revoke(t.Context(), "key:shop"); err != nil {
 				t.Fatal(err)
 			}
 			o := openOffice(t, access, func(c *AdminConfig) { c.Record = record })

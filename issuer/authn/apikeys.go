@@ -80,5 +80,5 @@ func (a *APIKeys) Authenticate(r *http.Request) (Caller, error) {
 	if name == "" {
 		return Caller{}, ErrBadCredential
 	}
-	return Caller{ID: "key:" + name, NamesUsers: true}, nil
+	return Caller{ID: ofKey + name, NamesUsers: true}, nil
 }

@@ -121,7 +121,25 @@ func (e *ConfigError) Error() string { return e.Setting + ": " + e.reason }
 // maxID bounds what others call a caller. Leases and logs hold it.
 const maxID = 255 // bytes
 
-// validID reports whether a name that others gave can be a caller's.
+// validID reports whether a name that others gave can be a caller's. White space
+// around it would be seen by nobody who is to type it again.
 func validID(id string) bool {
-	return id != "" && len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, unicode.IsControl)
+	return id != "" && len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, unicode.IsControl) && strings.TrimSpace(id) == id
+}
+
+// What the IDs of this package's callers begin with.
+const (
+	ofJWT   = "jwt:"
+	ofKey   = "key:"
+	ofProxy = "proxy:"
+)
+
+// CheckID says why no caller whom this package knows has the ID.
+func CheckID(id string) error {
+	for _, kind := range []string{ofJWT, ofKey, ofProxy} {
+		if name, ok := strings.CutPrefix(id, kind); ok && validID(name) {
+			return nil
+		}
+	}
+	return errors.New("no caller is called so: write jwt:, key: or proxy: and the name behind it without a space, as the log and the audit do; anonymous callers have no name")
 }

@@ -187,7 +187,7 @@ func (j *JWT) caller(payload []byte, now time.Time) (Caller, error) {
 	if !validID(subject) {
 		return Caller{}, fmt.Errorf("the claim %s, by which callers are told apart, is missing, or no text of 1 to %d bytes", j.config.SubjectClaim, maxID)
 	}
-	caller := Caller{ID: "jwt:" + subject, Claims: all}
+	caller := Caller{ID: ofJWT + subject, Claims: all}
 	for name, values := range j.config.RequiredClaims {
 		if !slices.ContainsFunc(values, func(value any) bool { return caller.Holds(name, value) }) {
 			return Caller{}, fmt.Errorf("the claim %s is not a required one", name)

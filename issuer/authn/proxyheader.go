@@ -59,7 +59,7 @@ func (p *ProxyHeader) Authenticate(r *http.Request) (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
-	return Caller{ID: "proxy:" + said}, nil
+	return Caller{ID: ofProxy + said}, nil
 }
 
 // Value is what the header says. Its errors are those of an Authenticator:

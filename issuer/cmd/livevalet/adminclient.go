@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/livevalet/livevalet/issuer/authn"
 	"github.com/livevalet/livevalet/wasm/live"
 )
 
@@ -106,48 +107,86 @@ func (a *adminClient) ask(ctx context.Context, method, path string, into any) er
 }
 
 type revokeCommand struct {
-	User string `arg:"" help:"Whose access, as the log and the audit name the caller."`
+	User string `arg:"" help:"Whose access, as the log and the audit name the caller: jwt:…, key:… or proxy:…"`
 	Undo bool   `help:"Give it back."`
 	adminFlags
 }
 
-// Run takes access away, or gives it back.
+// Run takes access away, or gives it back, and says of how much.
 func (c *revokeCommand) Run(ctx context.Context, p *program) error {
 	a, err := c.client(p)
 	if err != nil {
 		return err
 	}
-	method, done := http.MethodPost, "has no access any more; tokens given before end within the leash"
-	if c.Undo {
-		method, done = http.MethodDelete, "may ask again"
+	switch c.User {
+	case "", ".", "..": // which no path can hold
+		return usageError{authn.CheckID(c.User)}
 	}
-	if err := a.ask(ctx, method, "/admin/users/"+url.PathEscape(c.User)+"/revocation", nil); err != nil {
+	path := "/admin/users/" + url.PathEscape(c.User) + "/revocation"
+	if c.Undo {
+		if err := a.ask(ctx, http.MethodDelete, path, nil); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(p.stdout, "%s may ask again\n", c.User)
 		return err
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s %s\n", c.User, done)
+	if err := a.ask(ctx, http.MethodPost, path, nil); err != nil {
+		return err
+	}
+	said := c.User + " has no access any more"
+	held, err := a.holdings(ctx, c.User)
+	if err != nil {
+		return fmt.Errorf("%s; what ends with that cannot be listed: %w", said, err)
+	}
+	live, last := 0, time.Time{}
+	for _, l := range held.Leases {
+		if now := time.Now(); l.TokenExpires.After(now) || l.End.After(now) && !l.Released {
+			live++
+		}
+		if l.TokenExpires.After(last) {
+			last = l.TokenExpires
+		}
+	}
+	if live == 0 {
+		_, err = fmt.Fprintf(p.stdout, "%s; live leases: 0, so look at the name again if you know of one\n", said)
+	} else {
+		_, err = fmt.Fprintf(p.stdout, "%s; live leases: %d, the last token ends at %s\n", said, live, last.Format(time.RFC3339))
+	}
 	return err
 }
 
+// holdings is what a caller holds, as the admin listener tells it.
+type holdings struct {
+	Revoked bool
+	Leases  []struct {
+		Lease, Profile    string
+		TokenExpires, End time.Time
+		Released          bool
+	}
+}
+
+func (a *adminClient) holdings(ctx context.Context, user string) (held holdings, err error) {
+	err = a.ask(ctx, http.MethodGet, "/admin/leases?"+url.Values{"user": {user}}.Encode(), &held)
+	return held, err
+}
+
 type leasesCommand struct {
-	User string `required:"" placeholder:"NAME" help:"Whose, as the log and the audit name the caller."`
+	User    string `required:"" xor:"whose" placeholder:"NAME" help:"Whose, as the log and the audit name the caller."`
+	Revoked bool   `required:"" xor:"whose" help:"List whose access was taken away, instead."`
 	adminFlags
 }
 
-// Run prints a table.
+// Run prints a table, or a list of names.
 func (c *leasesCommand) Run(ctx context.Context, p *program) error {
 	a, err := c.client(p)
 	if err != nil {
 		return err
 	}
-	var answer struct {
-		Revoked bool
-		Leases  []struct {
-			Lease, Profile    string
-			TokenExpires, End time.Time
-			Released          bool
-		}
+	if c.Revoked {
+		return a.printRevoked(ctx, p.stdout)
 	}
-	if err := a.ask(ctx, http.MethodGet, "/admin/leases?"+url.Values{"user": {c.User}}.Encode(), &answer); err != nil {
+	answer, err := a.holdings(ctx, c.User)
+	if err != nil {
 		return err
 	}
 	if answer.Revoked {
@@ -167,4 +206,23 @@ func (c *leasesCommand) Run(ctx context.Context, p *program) error {
 		fmt.Fprintf(table, "%.16s\t%s\t%s\t%s\n", l.Lease, l.Profile, l.TokenExpires.Format(time.RFC3339), end)
 	}
 	return table.Flush()
+}
+
+// printRevoked prints a name in each line.
+func (a *adminClient) printRevoked(ctx context.Context, w io.Writer) error {
+	for after := ""; ; {
+		var answer struct{ Users []string }
+		if err := a.ask(ctx, http.MethodGet, "/admin/revocations?"+url.Values{"after": {after}}.Encode(), &answer); err != nil {
+			return err
+		}
+		if len(answer.Users) == 0 {
+			return nil
+		}
+		for _, user := range answer.Users {
+			if _, err := fmt.Fprintln(w, user); err != nil {
+				return err
+			}
+			after = user
+		}
+	}
 }

@@ -81,7 +81,9 @@ func TestOperatorsTakeAccessAwayAtARunningServer(t *testing.T) {
 	}
 	ask(fmt.Sprintf("%.16s  default  ", hashOf(g.LeaseID)), "leases", "--user", "key:shop")
 	ask("key:desk holds no lease", "leases", "--user", "key:desk")
-	ask("key:shop has no access any more", "revoke", "key:shop")
+	ask("key:desk has no access any more; live leases: 0, so look", "revoke", "key:desk")
+	ask("key:shop has no access any more; live leases: 1, the last token ends at 2", "revoke", "key:shop")
+	ask("key:desk\nkey:shop\n", "leases", "--revoked")
 	ask("key:shop has no access: it was revoked", "leases", "--user", "key:shop")
 	for path, body := range map[string]string{"/v1/token": "", "/v1/token/renew": fmt.Sprintf(`{"leaseId":%q,"reason":"refused"}`, g.LeaseID)} {
 		if status, _, text := o.call(t, http.MethodPost, path, body, shop...); status != 403 || !strings.Contains(text, `"revoked"`) {
@@ -89,6 +91,7 @@ func TestOperatorsTakeAccessAwayAtARunningServer(t *testing.T) {
 		}
 	}
 	ask("key:shop may ask again", "revoke", "--undo", "key:shop")
+	ask("key:desk\n", "leases", "--revoked")
 	o.token(t, shop...)
 	o.call(t, http.MethodPost, "/v1/token/release", fmt.Sprintf(`{"leaseId":%q}`, g.LeaseID), shop...)
 	ask("released", "leases", "--user", "key:shop")
@@ -159,9 +162,21 @@ func TestWhatOperatorsCannotDoIsSaid(t *testing.T) {
 		"at the public listener": {[]string{"--admin-listen", strings.TrimPrefix(o.url, "http://"), "--admin-tokenfile", wrong}, "the admin listener answers 40"},
 		"across the network":     {[]string{"--admin-listen", "192.0.2.1:1", "--admin-tokenfile", wrong}, "other machines"},
 	} {
-		for _, ask := range [][]string{{"revoke", "ada"}, {"leases", "--user", "ada"}} {
+		for _, ask := range [][]string{{"revoke", "key:ada"}, {"leases", "--user", "ada"}, {"leases", "--revoked"}} {
 			if stdout, stderr, err := command(t, nil, append(ask, c.args...)...); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(stdout+stderr+err.Error(), "CANARY") {
 				t.Errorf("%s: %v, %s", name, err, stdout)
+			}
+		}
+	}
+}
+
+func TestRevokingAUserThatCannotBeIsNoSuccess(t *testing.T) {
+	o := operate(t, "")
+	for user, status := range map[string]int{"shop": 1, " key:shop": 1, "key:": 1, "anonymous": 1, "key:shop ": 1, "": 2, ".": 2, "..": 2} {
+		for _, args := range [][]string{{"revoke", user}, {"revoke", "--undo", user}} {
+			stdout, _, err := command(t, nil, append(args, "--config", o.config)...)
+			if statusOf(err) != status || stdout != "" || !strings.Contains(err.Error(), "no caller is called so: write jwt:, key: or proxy:") {
+				t.Errorf("%q: %v, %s", args, err, stdout)
 			}
 		}
 	}

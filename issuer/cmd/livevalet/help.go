@@ -73,5 +73,6 @@ func (leasesCommand) Help() string {
 	return `Those that ended a few minutes ago are listed, too. A lease is shown by the first
 digits of its hash, which is the one in the audit.
 
-  livevalet leases --config /etc/livevalet.yaml --user key:shop`
+  livevalet leases --config /etc/livevalet.yaml --user key:shop
+  livevalet leases --config /etc/livevalet.yaml --revoked`
 }

@@ -145,7 +145,7 @@ func (w watched) Release(ctx context.Context, k store.Key) error {
 	return w.note("release", w.keeper.Release(ctx, k))
 }
 
-// Revoke implements issuer.Access, as the three that follow do.
+// Revoke implements issuer.Access, as the four that follow do.
 func (w watched) Revoke(ctx context.Context, caller string) error {
 	return w.note("revoke", w.keeper.Revoke(ctx, caller))
 }
@@ -157,6 +157,11 @@ func (w watched) Unrevoke(ctx context.Context, caller string) error {
 func (w watched) Revoked(ctx context.Context, caller string) (bool, error) {
 	revoked, err := w.keeper.Revoked(ctx, caller)
 	return revoked, w.note("revoked", err)
+}
+
+func (w watched) Revocations(ctx context.Context, after string, most int) ([]string, error) {
+	list, err := w.keeper.Revocations(ctx, after, most)
+	return list, w.note("revocations", err)
 }
 
 func (w watched) Leases(ctx context.Context, caller string) ([]store.Lease, error) {
