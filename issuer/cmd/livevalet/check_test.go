@@ -66,6 +66,40 @@ profiles:
 	golden(t, "testdata/check-bad.txt", said)
 }
 
+// What would keep serve from starting is found before.
+func TestCheckFindsWhatServeWouldNotStartWith(t *testing.T) {
+	folder := t.TempDir()
+	for name, c := range map[string]struct{ env, words, want string }{
+		"no address":                    {"", "listen: nonsense", `line 3: listen address "nonsense": write host:port`},
+		"a port that is none":           {"", "listen: 'localhost:99999'", `"99999" is no port`},
+		"a port of the environment":     {"PORT=CANARI", "", `"CANARI" is no port`},
+		"no certificate":                {"", "tls: {cert: /nowhere/a, key: /nowhere/b}", "line 3: tls: open /nowhere/a: no such file"},
+		"a certificate that is none":    {"", "tls: {cert: " + write(t, "CANARY") + ", key: " + write(t, "CANARY") + "}", "line 3: tls: "},
+		"no folder of the store":        {"", "store: sqlite:///nowhere/state.db", "line 3: store: stat /nowhere: no such file or directory: make the folder first"},
+		"a store that is a folder":      {"", "store: sqlite://" + folder, "is a folder: name a file in it"},
+		"a store that there is not":     {"LIVEVALET_STORE=bogus", "", "LIVEVALET_STORE: write sqlite:///path/to/state.db"},
+		"a Redis whose URL is none":     {"LIVEVALET_STORE=redis://voice:12#CANARY@host", "", "LIVEVALET_STORE: the URL cannot be read"},
+		"a setting that is neither":     {"LIVEVALET_DEMO=CANARY", "", "LIVEVALET_DEMO: write true or false"},
+		"no folder of the audit":        {"", "audit: {file: /nowhere/audit.jsonl, keyFile: " + write(t, adminCanary) + "}", "line 3: audit.file: stat /nowhere: no such file"},
+		"no folder of the admin socket": {"", "admin: {listen: 'unix:/nowhere/a.sock', tokenFile: " + write(t, adminCanary) + "}", "line 3: admin.listen: stat /nowhere: no such file"},
+		"a file for the audit's folder": {"", "audit: {file: " + write(t, "") + "/audit.jsonl, keyFile: " + write(t, adminCanary) + "}", "is no folder"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := "hosts: [localhost]\nauth: {apiKeysFile: " + write(t, "shop:"+hashOf("sesame")) + "}\n" + c.words
+			env := map[string]string{"GEMINI_API_KEY": "emulator"}
+			if name, value, ok := strings.Cut(c.env, "="); ok {
+				env[name] = value
+			}
+			if status, said := checks(t, env, config); status != 1 || !strings.Contains(said, c.want) {
+				t.Errorf("check ends with %d: %s", status, said)
+			}
+			if said := refusal(t, env, "serve", "--config", write(t, config), "--base-url", "http://127.0.0.1:9"); !strings.Contains(said, c.want) {
+				t.Errorf("serve says %s", said)
+			}
+		})
+	}
+}
+
 func TestCheckTellsWhatIsOpen(t *testing.T) {
 	keys := write(t, "shop:"+hashOf("sesame"))
 	status, said := checks(t, nil, `hosts: [voice.example]

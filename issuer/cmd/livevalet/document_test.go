@@ -11,6 +11,8 @@ var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
 // What the documents tell people to write has no mistake.
 func TestTheDocumentedFilesAreFine(t *testing.T) {
+	dir := t.TempDir()
+	issue(t, dir)
 	keys, token := write(t, "shop:"+hashOf("sesame")), write(t, strings.Repeat("x", 64))
 	for _, name := range []string{"issuer", "migrating"} {
 		text, err := os.ReadFile("../../../docs/" + name + ".md")
@@ -22,7 +24,8 @@ func TestTheDocumentedFilesAreFine(t *testing.T) {
 			t.Errorf("%s has no example", name)
 		}
 		for _, block := range blocks {
-			config := strings.NewReplacer("/etc/livevalet/callers", keys, "/etc/livevalet/admin.token", token, "/etc/livevalet/audit.key", token).Replace(block[1])
+			config := strings.NewReplacer("/etc/livevalet/callers", keys, "/etc/livevalet/admin.token", token, "/etc/livevalet/audit.key", token,
+				"server.crt", dir+"/tls.crt", "server.key", dir+"/tls.key", "/var/lib/livevalet", dir, "/var/log/livevalet", dir).Replace(block[1])
 			if !strings.Contains(config, "hosts:") { // a part of a file
 				config = "hosts: [voice.example]\n" + config
 			}

@@ -80,7 +80,7 @@ func (f *file) override(getenv func(string) string) error {
 	for name, set := range f.overrides() {
 		if value := getenv(settingPrefix + name); value != "" {
 			if err := set(value); err != nil {
-				return fmt.Errorf("%s%s: write true or false", settingPrefix, name)
+				return fmt.Errorf("%s%s: %w", settingPrefix, name, err)
 			}
 		}
 	}
@@ -94,16 +94,23 @@ func (f *file) overrides() map[string]func(string) error {
 		"HOSTS":            func(v string) error { f.Hosts = list(v); return nil },
 		"ORIGINS":          func(v string) error { f.Origins = list(v); return nil },
 		"AUTH_APIKEYSFILE": func(v string) error { f.Auth.APIKeysFile = v; return nil },
-		"STORE":            func(v string) error { f.Store = storeName(v); return nil },
+		"STORE":            func(v string) error { f.Store = storeName(v); return f.Store.check() },
 		"TLS_CERT":         func(v string) error { f.TLS.Cert = v; return nil },
 		"TLS_KEY":          func(v string) error { f.TLS.Key = v; return nil },
-		"DEMO":             func(v string) (err error) { f.Demo, err = strconv.ParseBool(v); return err },
+		"DEMO":             func(v string) error { return setBool(&f.Demo, v) },
 		"AUDIT_FILE":       func(v string) error { f.Audit.File = v; return nil },
 		"AUDIT_KEYFILE":    func(v string) error { f.Audit.KeyFile = v; return nil },
-		"AUDIT_REQUIRED":   func(v string) (err error) { f.Audit.Required, err = strconv.ParseBool(v); return err },
+		"AUDIT_REQUIRED":   func(v string) error { return setBool(&f.Audit.Required, v) },
 		"ADMIN_LISTEN":     func(v string) error { f.Admin.Listen = v; return nil },
 		"ADMIN_TOKENFILE":  func(v string) error { f.Admin.TokenFile = v; return nil },
 	}
+}
+
+func setBool(to *bool, text string) (err error) {
+	if *to, err = strconv.ParseBool(text); err != nil {
+		return errors.New("write true or false")
+	}
+	return nil
 }
 
 func list(text string) []string {

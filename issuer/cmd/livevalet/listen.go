@@ -18,6 +18,9 @@ func address(asked string, getenv func(string) string, fallback string) (string,
 	if err != nil {
 		return "", fmt.Errorf("listen address %q: write host:port, such as 127.0.0.1:8080 or :8080", cmp.Or(asked, fallback))
 	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return "", fmt.Errorf("listen address %q: %q is no port: choose a number up to 65535, or a free port with --listen :0", cmp.Or(asked, fallback), port)
+	}
 	return net.JoinHostPort(cmp.Or(host, "127.0.0.1"), port), nil
 }
 

@@ -478,7 +478,7 @@ func TestAnUnsafeStartIsRefused(t *testing.T) {
 		"what is no YAML":                          {real, []string{"serve", "--config", config("hosts: [CANARY\n")}, "line 1"},
 		"a setup that is no YAML":                  {real, []string{"serve", "--config", config("profiles:\n  default:\n    setup: {a: 'CANARY\n")}, "line"},
 		"a store that is none":                     {real, []string{"serve", "--config", config("hosts: [localhost]\nstore: sqlite://x/y")}, "line 2: write sqlite:///path/to/state.db"},
-		"a store in a folder that is none":         {real, []string{"serve", "--anonymous-anyone-can-spend-your-quota", "--config", config("hosts: [localhost]\nstore: sqlite:///nowhere/state.db")}, "store /nowhere/state.db: open"},
+		"a store in a folder that is none":         {real, []string{"serve", "--anonymous-anyone-can-spend-your-quota", "--config", config("hosts: [localhost]\nstore: sqlite:///nowhere/state.db")}, "line 2: store: stat /nowhere: no such file"},
 		"a Redis whose URL is none":                {real, []string{"serve", "--config", config("hosts: [localhost]\nstore: redis://voice:12#CANARY@host")}, "line 2: the URL cannot be read"},
 		"a limit that is none":                     {real, []string{"serve", "--config", config("hosts: [localhost]\nlimits:\n  global: 0/m")}, "line 3: choose a rate"},
 		"a header of addresses that is everyone's": {real, []string{"serve", "--config", config("hosts: [localhost]\naddressHeader: {name: X-Real-Ip, from: [0.0.0.0/0]}")}, "line 2: from: 0.0.0.0/0 is everybody"},

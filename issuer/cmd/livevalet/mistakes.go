@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -59,11 +61,12 @@ func (c *serveCommand) load(getenv func(string) string) (*file, []profile.Profil
 	note(f.override(getenv))
 	_, err = f.Auth.authenticator(c.Anonymous, slog.New(slog.DiscardHandler))
 	note(err, "auth")
+	_, err = f.address(c.Listen, getenv)
+	note(err, "listen")
 	f.checkGuard(note)
 	f.checkOperations(note)
-	if (f.TLS.Cert == "") != (f.TLS.Key == "") {
-		note(errors.New("tls: name both files, cert and key"), "tls")
-	}
+	f.checkTLS(note)
+	f.checkStore(note)
 	profiles, err := f.profiles(misread)
 	inProfiles, _ := errors.AsType[mistakes](err)
 	if wrong = append(wrong, inProfiles...); len(wrong) > 0 {
@@ -71,6 +74,49 @@ func (c *serveCommand) load(getenv func(string) string) (*file, []profile.Profil
 		return f, profiles, wrong
 	}
 	return f, profiles, nil
+}
+
+// address is where to listen: asked is what the command line says.
+func (f *file) address(asked string, getenv func(string) string) (string, error) {
+	return address(asked, getenv, cmp.Or(f.Listen, defaultServe))
+}
+
+// checkTLS notes what is wrong with the certificate.
+func (f *file) checkTLS(note func(err error, path ...string)) {
+	switch {
+	case (f.TLS.Cert == "") != (f.TLS.Key == ""):
+		note(errors.New("tls: name both files, cert and key"), "tls")
+	case f.TLS.Cert != "":
+		_, err := readCertificate(f.TLS.Cert, f.TLS.Key, slog.New(slog.DiscardHandler))
+		note(err, "tls")
+	}
+}
+
+// checkStore notes that the store's file cannot be made.
+func (f *file) checkStore(note func(err error, path ...string)) {
+	if f.Store.isRedis() {
+		return
+	}
+	if path, err := f.Store.path(f.name); err == nil && path != "" { // another form was told
+		if err := checkPlace(path); err != nil {
+			note(fmt.Errorf("store: %w", err), "store")
+		}
+	}
+}
+
+// checkPlace says why there can be no file of that name. It makes none.
+func checkPlace(name string) error {
+	info, err := os.Stat(filepath.Dir(name))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: make the folder first", err)
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder", filepath.Dir(name))
+	}
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder: name a file in it", name)
+	}
+	return nil
 }
 
 // checkGuard notes what is wrong with hosts and origins, each by itself.

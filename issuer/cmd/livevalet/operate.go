@@ -39,9 +39,19 @@ func (f *file) checkOperations(note func(err error, path ...string)) {
 	case f.Audit.KeyFile != "":
 		note(errors.New("audit.keyFile does nothing without audit.file"), "audit")
 	}
+	if f.Audit.File != "" && f.Audit.File != auditStdout {
+		if err := checkPlace(f.Audit.File); err != nil {
+			note(fmt.Errorf("audit.file: %w", err), "audit", "file")
+		}
+	}
 	switch {
 	case f.Admin.Listen != "":
-		_, _, err := adminAddress(f.Admin.Listen)
+		network, path, err := adminAddress(f.Admin.Listen)
+		if err == nil && network == "unix" {
+			if err = checkPlace(path); err != nil {
+				err = fmt.Errorf("admin.listen: %w", err)
+			}
+		}
 		note(err, "admin", "listen")
 		_, err = readWord("admin.tokenFile", f.Admin.TokenFile)
 		note(err, "admin")

@@ -267,7 +267,7 @@ func TestUnsafeOperationsAreRefused(t *testing.T) {
 		"an admin token that is not there":         {"admin: {listen: ':0', tokenFile: /nowhere}", "no such file"},
 		"an admin token without a listener":        {"admin: {tokenFile: TOKEN}", "admin.tokenFile does nothing"},
 		"records that are required and nowhere":    {"audit: {required: true}", "line 3: audit.required needs audit.file"},
-		"records in no directory":                  {"audit: {file: /nowhere/audit.jsonl, keyFile: TOKEN}", "audit: open"},
+		"records in no directory":                  {"audit: {file: /nowhere/audit.jsonl, keyFile: TOKEN}", "line 3: audit.file: stat /nowhere: no such file or directory: make the folder first"},
 		"required records on a full disk":          {"audit: {file: /dev/full, keyFile: TOKEN, required: true}", "no space left"},
 		"records without a key":                    {"audit: {file: '-'}", "line 3: audit.keyFile: name a file, made with: openssl rand"},
 		"records with a key that all can read":     {"audit: {file: '-', keyFile: " + open + "}", "line 3: audit.keyFile: everybody"},

@@ -27,10 +27,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if f.Listen == "" {
-		f.Listen = defaultServe
-	}
-	addr, err := address(c.Listen, p.getenv, f.Listen)
+	addr, err := f.address(c.Listen, p.getenv)
 	if err != nil {
 		return err
 	}

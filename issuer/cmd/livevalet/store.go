@@ -44,16 +44,19 @@ func (s *storeName) UnmarshalYAML(node ast.Node) error {
 		return err
 	}
 	*s = storeName(text)
-	var err error
-	if s.isRedis() {
-		err = redisstore.CheckURL(text)
-	} else {
-		_, err = s.path("")
-	}
-	if err != nil {
+	if err := s.check(); err != nil {
 		return yamlfile.Wrong(node, "%v", err)
 	}
 	return nil
+}
+
+// check says what is wrong with the form.
+func (s storeName) check() error {
+	if s.isRedis() {
+		return redisstore.CheckURL(string(s))
+	}
+	_, err := s.path("")
+	return err
 }
 
 // path is that of the SQLite file, empty for memory.
