@@ -44,8 +44,8 @@ func ParseAPIKeys(r io.Reader) (*APIKeys, error) {
 		var k apiKey
 		name, digits, _ := strings.Cut(line, ":")
 		hash, err := hex.DecodeString(strings.TrimSpace(digits))
-		if k.name = strings.TrimSpace(name); k.name == "" || strings.Contains(k.name, "/") || err != nil || len(hash) != len(k.hash) {
-			return nil, fmt.Errorf("line %d: write name:hash with a name without a slash, and the key's SHA-256 in 64 hexadecimal digits", n)
+		if k.name = strings.TrimSpace(name); !validID(k.name) || strings.Contains(k.name, "/") || err != nil || len(hash) != len(k.hash) {
+			return nil, fmt.Errorf("line %d: write name:hash with a name of at most %d bytes and without a slash, and the key's SHA-256 in 64 hexadecimal digits", n, maxID)
 		}
 		copy(k.hash[:], hash)
 		a.keys = append(a.keys, k)

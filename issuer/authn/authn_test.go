@@ -72,6 +72,8 @@ func TestABadFileIsRefusedByLineAndNotQuoted(t *testing.T) {
 		"without a name":       {":" + hashOf("x"), "line 1"},
 		"with a user's name":   {"shop/ada:" + hashOf("x"), "line 1"},
 		"with a name alone":    {"CANARY-key", "line 1"},
+		"with too long a name": {strings.Repeat("x", 256) + ":" + hashOf("CANARY"), "line 1: write name:hash with a name of at most 255 bytes"},
+		"with a name in parts": {"shop\tCANARY:" + hashOf("x"), "line 1: write name:hash"},
 		"with too long a line": {strings.Repeat("x", 1<<20), "too long"},
 	} {
 		t.Run(name, func(t *testing.T) {

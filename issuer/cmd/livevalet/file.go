@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -60,6 +61,7 @@ func readFile(name string) (*file, error) {
 	if f.root, err = yamlfile.Parse(text); err == nil && f.root != nil {
 		err = yamlfile.Decode(f.root, f)
 	}
+	f.place()
 	if err == nil {
 		return f, nil
 	}
@@ -72,6 +74,20 @@ func readFile(name string) (*file, error) {
 		return nil, wrong
 	}
 	return f, wrong
+}
+
+// place makes what the file names relative to its folder, wherever the program is
+// started.
+func (f *file) place() {
+	dir := filepath.Dir(f.name)
+	for _, name := range []*string{&f.Auth.APIKeysFile, &f.TLS.Cert, &f.TLS.Key, &f.Audit.File, &f.Audit.KeyFile, &f.Admin.TokenFile} {
+		if *name != "" && *name != auditStdout && !filepath.IsAbs(*name) {
+			*name = filepath.Join(dir, *name)
+		}
+	}
+	if path, ok := strings.CutPrefix(f.Admin.Listen, unixPrefix); ok && path != "" && !filepath.IsAbs(path) {
+		f.Admin.Listen = unixPrefix + filepath.Join(dir, path)
+	}
 }
 
 // override lets the environment replace what the file says: LIVEVALET_ and the

@@ -576,6 +576,41 @@ func TestTheEnvironmentOverridesTheFile(t *testing.T) {
 	}
 }
 
+func TestPathsOfTheFileBeginAtItsFolder(t *testing.T) {
+	config := write(t, `
+listen: 127.0.0.1:0
+hosts: [localhost]
+auth: {apiKeysFile: callers}
+tls: {cert: tls.crt, key: ./tls.key}
+audit: {file: log/audit.jsonl, keyFile: token}
+admin: {listen: 'unix:a.sock', tokenFile: log/../token}
+`)
+	dir := filepath.Dir(config)
+	issue(t, dir)
+	for name, text := range map[string]string{"callers": "shop:" + hashOf("sesame"), "token": adminCanary} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "log"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	google := start(t, nil, "emulate", "--listen", ":0")
+	start(t, map[string]string{"GEMINI_API_KEY": "emulator"}, "serve", "--config", config, "--base-url", google.url)
+	for _, name := range []string{"log/audit.jsonl", "a.sock", defaultStore} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if stdout, _, err := command(t, nil, "leases", "--config", config, "--user", "key:shop"); err != nil || stdout != "key:shop holds no lease\n" {
+		t.Errorf("its operator hears %s, %v", stdout, err)
+	}
+	// What the environment says begins where the program does.
+	if status, said := checks(t, map[string]string{"LIVEVALET_AUTH_APIKEYSFILE": "callers"}, "hosts: [localhost]"); status != 1 || !strings.Contains(said, "open callers: no such file") {
+		t.Errorf("%d, %s", status, said)
+	}
+}
+
 func TestServeSpeaksTLS(t *testing.T) {
 	lent := httptest.NewTLSServer(nil) // its certificate is good for this machine
 	defer lent.Close()
