@@ -35,7 +35,8 @@ var rules = []rule{
 	{pkg: "issuer", may: "issuer/authn issuer/profile issuer/limit issuer/store issuer/audit issuer/upstream wasm/live"},
 	{pkg: "issuer/authn", may: "wasm/live"},
 	{pkg: "issuer/authn/authntest"},
-	{pkg: "issuer/profile", may: "issuer/limit wasm/live"},
+	{pkg: "issuer/profile", may: "issuer/limit issuer/schema wasm/live"},
+	{pkg: "issuer/schema", pure: true},
 	{pkg: "issuer/limit"},
 	{pkg: "issuer/store", may: "issuer/limit wasm/live"},
 	{pkg: "issuer/store/redisstore", may: "issuer/limit issuer/store"},
@@ -45,7 +46,7 @@ var rules = []rule{
 	{pkg: "issuer/site"},
 	{pkg: "issuer/yamlfile"},
 	{pkg: "issuer/openapitest"},
-	{pkg: "issuer/emulator/...", may: "issuer/emulator/... issuer/yamlfile"},
+	{pkg: "issuer/emulator/...", may: "issuer/emulator/... issuer/schema issuer/yamlfile"},
 	{pkg: "issuer/conformance/...", may: "issuer/conformance/..."},
 
 	{pkg: "web"},

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/livevalet/livevalet/issuer/schema"
 )
 
 // violates says how v breaks a schema, "" if it does not. It is written from the
@@ -147,12 +149,12 @@ func TestArgumentsSatisfyTheirSchema(t *testing.T) {
 		{"properties in number", `{"type":"object","minProperties":3,"properties":{"a":{"type":"string"}},"additionalProperties":{"type":"integer"}}`, `{"a":"a","field1":1,"field2":1}`},
 		{"no type, but properties", `{"properties":{"a":{"minimum":4},"b":{"items":{"type":"boolean"}}},"required":["a"]}`, `{"a":4,"b":[true]}`},
 	} {
-		for key, message := range map[string]*message{"parameters": messages["FunctionDeclaration"], "parametersJsonSchema": messages["FunctionDeclaration"]} {
+		for key, message := range map[string]*schema.Message{"parameters": schema.Messages["FunctionDeclaration"], "parametersJsonSchema": schema.Messages["FunctionDeclaration"]} {
 			if google := strings.Contains(tt.schema, "OBJECT"); key == "parameters" && !google || key != "parameters" && strings.Contains(tt.schema, `"2"`) {
 				continue // not all that one can say, the other can
 			}
 			t.Run(tt.sentence+", as "+key, func(t *testing.T) {
-				declared, no := message.read([]byte(`{"name":"f","`+key+`":`+tt.schema+`}`), "")
+				declared, no := read(message, []byte(`{"name":"f","`+key+`":`+tt.schema+`}`), "")
 				if no != nil {
 					t.Fatal(no)
 				}

@@ -20,6 +20,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
+
+	"github.com/livevalet/livevalet/issuer/schema"
 )
 
 // closeCodes are those of refusals and ends that are not the client's doing.
@@ -159,45 +161,45 @@ func trees(v any) any {
 }
 
 // specimen has every field of a message. mark is in all of its texts.
-func specimen(m *message, mark string, depth int) tree {
+func specimen(m *schema.Message, mark string, depth int) tree {
 	out := tree{}
-	for _, f := range m.fields {
+	for _, f := range m.Fields {
 		var v any
 		switch {
-		case f.of != nil && depth == 0:
+		case f.Of != nil && depth == 0:
 			continue
-		case f.of != nil:
-			v = specimen(f.of, mark, depth-1)
-		case len(f.values) > 0:
-			v = f.values[len(mark)%len(f.values)]
-		case f.kind == "string":
-			v = mark + " " + f.name
-		case f.kind == "object":
-			v = tree{mark: f.name}
-		case f.kind == "bytes":
+		case f.Of != nil:
+			v = specimen(f.Of, mark, depth-1)
+		case len(f.Values) > 0:
+			v = f.Values[len(mark)%len(f.Values)]
+		case f.Kind == "string":
+			v = mark + " " + f.Name
+		case f.Kind == "object":
+			v = tree{mark: f.Name}
+		case f.Kind == "bytes":
 			v = []byte(mark)
-		case f.kind == "bool":
+		case f.Kind == "bool":
 			v = len(mark)%2 == 0
 		default:
 			v = int64(len(mark))
 		}
 		switch {
-		case f.repeated:
+		case f.Repeated:
 			v = []any{v}
-		case f.mapped:
+		case f.Mapped:
 			v = tree{mark: v}
 		}
-		out[f.name] = v
+		out[f.Name] = v
 	}
 	return out
 }
 
 // paths are those that a mask may name, in camelCase, down to that many levels.
-func paths(m *message, before string, levels int) (all []string) {
-	for _, f := range m.fields {
-		all = append(all, before+f.name)
-		if f.of != nil && !f.repeated && !f.mapped && levels > 1 {
-			all = append(all, paths(f.of, before+f.name+".", levels-1)...)
+func paths(m *schema.Message, before string, levels int) (all []string) {
+	for _, f := range m.Fields {
+		all = append(all, before+f.Name)
+		if f.Of != nil && !f.Repeated && !f.Mapped && levels > 1 {
+			all = append(all, paths(f.Of, before+f.Name+".", levels-1)...)
 		}
 	}
 	return all
@@ -216,7 +218,7 @@ func FuzzMask(f *testing.F) {
 	known := map[string]bool{}
 	for _, path := range paths(setupMessage, "", levels) {
 		known[path] = true
-		known[snakeCase(path)] = true
+		known[schema.SnakeCase(path)] = true
 	}
 	f.Fuzz(func(t *testing.T, mask string) {
 		token, client := specimen(setupMessage, "token", 3), specimen(setupMessage, "the client", 3)
@@ -227,7 +229,7 @@ func FuzzMask(f *testing.F) {
 				resolves = no == nil
 				break
 			}
-			resolves = resolves && (mask == "" || known[path] || known[snakeCase(path)] && mixed(path))
+			resolves = resolves && (mask == "" || known[path] || known[schema.SnakeCase(path)] && mixed(path))
 		}
 		if (no == nil) != resolves {
 			t.Fatalf("resolves: %v, but the answer is %v", resolves, no)
@@ -271,7 +273,7 @@ func FuzzMask(f *testing.F) {
 // mixed reports whether every name of a path is wholly of one spelling.
 func mixed(path string) bool {
 	for name := range strings.SplitSeq(path, ".") {
-		if snakeCase(name) != name && strings.Contains(name, "_") {
+		if schema.SnakeCase(name) != name && strings.Contains(name, "_") {
 			return false
 		}
 	}

@@ -10,7 +10,7 @@ const maxPending = 64 << 10
 
 // decode reads a client message, which has exactly one of its fields.
 func (c *conversation) decode(frame []byte) (tree, *refusal) {
-	message, no := clientMessage.read(frame, "")
+	message, no := read(clientMessage, frame, "")
 	if no == nil && len(message) != 1 {
 		no = errArgument()
 	}

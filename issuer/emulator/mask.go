@@ -51,13 +51,13 @@ func resolve(path string) []string {
 	for at, segment := setupMessage, ""; path != ""; {
 		var more bool
 		segment, path, more = strings.Cut(path, ".")
-		if at == nil || at.fields[segment] == nil || more && path == "" || len(names) == maxNesting {
+		if at == nil || at.Fields[segment] == nil || more && path == "" || len(names) == maxNesting {
 			return nil
 		}
-		f := at.fields[segment]
-		names = append(names, f.name)
-		at = f.of
-		if f.repeated || f.mapped {
+		f := at.Fields[segment]
+		names = append(names, f.Name)
+		at = f.Of
+		if f.Repeated || f.Mapped {
 			at = nil // nothing resolves below it
 		}
 	}

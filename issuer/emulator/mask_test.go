@@ -3,6 +3,8 @@ package emulator
 import (
 	"reflect"
 	"testing"
+
+	"github.com/livevalet/livevalet/issuer/schema"
 )
 
 // Trees are shared between sessions, so applying a lock must copy.
@@ -30,18 +32,18 @@ func TestTheTableIsComplete(t *testing.T) {
 	scalars := map[string]bool{"string": true, "bool": true, "int32": true, "int64": true, "float": true,
 		"bytes": true, "timestamp": true, "enum": true, "object": true, "any": true}
 	used := map[string]bool{"AuthToken": true, "ClientMessage": true}
-	for _, m := range messages {
-		for _, f := range m.fields {
-			if f.of == nil && !scalars[f.kind] {
-				t.Errorf("%s.%s is of the unknown kind %q", m.name, f.name, f.kind)
+	for _, m := range schema.Messages {
+		for _, f := range m.Fields {
+			if f.Of == nil && !scalars[f.Kind] {
+				t.Errorf("%s.%s is of the unknown kind %q", m.Name, f.Name, f.Kind)
 			}
-			if (f.kind == "enum") != (len(f.values) > 0) {
-				t.Errorf("%s.%s has the values %v", m.name, f.name, f.values)
+			if (f.Kind == "enum") != (len(f.Values) > 0) {
+				t.Errorf("%s.%s has the values %v", m.Name, f.Name, f.Values)
 			}
-			used[f.kind] = true
+			used[f.Kind] = true
 		}
 	}
-	for name := range messages {
+	for name := range schema.Messages {
 		if !used[name] {
 			t.Errorf("nothing refers to %s", name)
 		}

@@ -32,7 +32,7 @@ func (w *world) serveMint(rw http.ResponseWriter, r *http.Request) {
 	request := tree{}
 	if len(body) > 0 {
 		var no *refusal
-		if request, no = authTokenMessage.read(body, "auth_token"); no != nil {
+		if request, no = read(authTokenMessage, body, "auth_token"); no != nil {
 			w.answer(rw, no)
 			return
 		}

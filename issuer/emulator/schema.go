@@ -10,323 +10,17 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/livevalet/livevalet/issuer/schema"
 )
-
-// table is everything a client may say: the body of the token service and the
-// messages of the socket. One line is one field: its name, "[]" for a list or
-// "map" for a map from strings, its kind, and an enum's values in the order of
-// their numbers, from 1. A kind that begins with a capital is another message
-// of the table.
-//
-// Names, unknown-name errors, numeric strings, mask paths and locks all follow
-// from it. Shapes that the documentation leaves open are "object": any JSON
-// object. Fields that exist on Vertex only are left out, so they are unknown
-// names here. Fields are documented; that Google's own table has no more of
-// them is assumed.
-const table = `
-AuthToken
-  name                       string
-  expireTime                 timestamp
-  newSessionExpireTime       timestamp
-  uses                       int32
-  bidiGenerateContentSetup   Setup
-  fieldMask                  string
-
-ClientMessage
-  setup                      Setup
-  clientContent              ClientContent
-  realtimeInput              RealtimeInput
-  toolResponse               ToolResponse
-  contextUpdate              ContextUpdate
-
-Setup
-  model                      string
-  generationConfig           GenerationConfig
-  systemInstruction          Content
-  tools                      [] Tool
-  realtimeInputConfig        RealtimeInputConfig
-  sessionResumption          SessionResumption
-  contextWindowCompression   ContextWindowCompression
-  inputAudioTranscription    AudioTranscription
-  outputAudioTranscription   AudioTranscription
-  proactivity                Proactivity
-  avatarConfig               AvatarConfig
-  safetySettings             [] SafetySetting
-  historyConfig              HistoryConfig
-  labels                     map string
-
-GenerationConfig
-  responseModalities         [] enum TEXT IMAGE AUDIO VIDEO
-  temperature                float
-  topP                       float
-  topK                       float
-  maxOutputTokens            int32
-  candidateCount             int32
-  presencePenalty            float
-  frequencyPenalty           float
-  seed                       int32
-  mediaResolution            enum MEDIA_RESOLUTION_LOW MEDIA_RESOLUTION_MEDIUM MEDIA_RESOLUTION_HIGH
-  speechConfig               SpeechConfig
-  thinkingConfig             ThinkingConfig
-  enableAffectiveDialog      bool
-  translationConfig          TranslationConfig
-  stopSequences              [] string
-  responseMimeType           string
-  responseSchema             Schema
-  responseJsonSchema         any
-  responseLogprobs           bool
-  logprobs                   int32
-
-SpeechConfig
-  languageCode               string
-  voiceConfig                VoiceConfig
-
-VoiceConfig
-  prebuiltVoiceConfig        PrebuiltVoice
-  replicatedVoiceConfig      ReplicatedVoice
-
-PrebuiltVoice
-  voiceName                  string
-
-ReplicatedVoice
-  mimeType                   string
-  voiceSampleAudio           bytes
-  consentAudio               bytes
-  voiceConsentSignature      ConsentSignature
-
-ConsentSignature
-  signature                  string
-
-ThinkingConfig
-  includeThoughts            bool
-  thinkingBudget             int32
-  thinkingLevel              enum LOW HIGH MEDIUM MINIMAL
-
-TranslationConfig
-  targetLanguageCode         string
-  echoTargetLanguage         bool
-
-Tool
-  functionDeclarations       [] FunctionDeclaration
-  googleSearch               object
-  codeExecution              object
-  urlContext                 object
-  googleMaps                 object
-  fileSearch                 object
-  computerUse                object
-  googleSearchRetrieval      object
-  mcpServers                 [] object
-
-FunctionDeclaration
-  name                       string
-  description                string
-  parameters                 Schema
-  parametersJsonSchema       any
-  response                   Schema
-  responseJsonSchema         any
-  behavior                   enum BLOCKING NON_BLOCKING
-
-Schema
-  type                       string
-  format                     string
-  title                      string
-  description                string
-  nullable                   bool
-  enum                       [] string
-  items                      Schema
-  minItems                   int64
-  maxItems                   int64
-  properties                 map Schema
-  required                   [] string
-  minProperties              int64
-  maxProperties              int64
-  propertyOrdering           [] string
-  minimum                    float
-  maximum                    float
-  minLength                  int64
-  maxLength                  int64
-  pattern                    string
-  anyOf                      [] Schema
-  default                    any
-  example                    any
-
-RealtimeInputConfig
-  automaticActivityDetection ActivityDetection
-  activityHandling           enum START_OF_ACTIVITY_INTERRUPTS NO_INTERRUPTION
-  turnCoverage               enum TURN_INCLUDES_ONLY_ACTIVITY TURN_INCLUDES_ALL_INPUT TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO
-  interimTranscriptTimestampEnabled bool
-
-ActivityDetection
-  disabled                   bool
-  startOfSpeechSensitivity   enum START_SENSITIVITY_HIGH START_SENSITIVITY_LOW
-  endOfSpeechSensitivity     enum END_SENSITIVITY_HIGH END_SENSITIVITY_LOW
-  prefixPaddingMs            int32
-  silenceDurationMs          int32
-
-SessionResumption
-  handle                     string
-  transparent                bool
-
-ContextWindowCompression
-  triggerTokens              int64
-  slidingWindow              SlidingWindow
-
-SlidingWindow
-  targetTokens               int64
-
-AudioTranscription
-  languageCodes              [] string
-  customVocabulary           [] string
-  mode                       enum VERBATIM SMART
-  diarization                bool
-  wordTimestamp              bool
-  languageAuto               object
-  languageHints              object
-  adaptationPhrases          [] string
-
-Proactivity
-  proactiveAudio             bool
-
-AvatarConfig
-  avatarName                 string
-  customizedAvatar           CustomizedAvatar
-  audioBitrateBps            int32
-  videoBitrateBps            int32
-
-CustomizedAvatar
-  imageMimeType              string
-  imageData                  bytes
-
-SafetySetting
-  category                   string
-  threshold                  string
-
-HistoryConfig
-  initialHistoryInClientContent bool
-
-Content
-  role                       string
-  parts                      [] Part
-
-Part
-  text                       string
-  inlineData                 Blob
-  fileData                   object
-  thought                    bool
-  thoughtSignature           bytes
-  functionCall               object
-  functionResponse           FunctionResponse
-  executableCode             object
-  codeExecutionResult        object
-  videoMetadata              object
-
-Blob
-  mimeType                   string
-  data                       bytes
-
-ClientContent
-  turns                      [] Content
-  turnComplete               bool
-
-RealtimeInput
-  audio                      Blob
-  video                      Blob
-  text                       string
-  activityStart              Empty
-  activityEnd                Empty
-  audioStreamEnd             bool
-  mediaChunks                [] Blob
-
-Empty
-
-ToolResponse
-  functionResponses          [] FunctionResponse
-
-FunctionResponse
-  id                         string
-  name                       string
-  response                   object
-  scheduling                 enum SILENT WHEN_IDLE INTERRUPT
-  willContinue               bool
-  parts                      [] object
-
-ContextUpdate
-  systemInstruction          Content
-  tools                      ToolList
-
-ToolList
-  tools                      [] Tool
-`
-
-// message is one message of the table.
-type message struct {
-	name   string
-	fields map[string]*field // by both spellings
-}
-
-type field struct {
-	name     string // camelCase
-	snake    string
-	kind     string
-	repeated bool
-	mapped   bool
-	values   []string // of an enum
-	of       *message // nil for scalars
-}
-
-var messages = readTable(table)
 
 // What clients begin with, and the part that tokens lock.
 var (
-	authTokenMessage = messages["AuthToken"]
-	clientMessage    = messages["ClientMessage"]
-	setupMessage     = messages["Setup"]
+	authTokenMessage = schema.Messages["AuthToken"]
+	clientMessage    = schema.Messages["ClientMessage"]
+	setupMessage     = schema.Messages["Setup"]
 )
-
-func readTable(text string) map[string]*message {
-	all := map[string]*message{}
-	var current *message
-	for line := range strings.Lines(text) {
-		words := strings.Fields(line)
-		switch {
-		case len(words) == 0:
-		case !strings.HasPrefix(line, " "):
-			current = &message{name: words[0], fields: map[string]*field{}}
-			all[current.name] = current
-		default:
-			f := &field{name: words[0], snake: snakeCase(words[0])}
-			switch rest := words[1:]; rest[0] {
-			case "[]":
-				f.repeated, f.kind, f.values = true, rest[1], rest[2:]
-			case "map":
-				f.mapped, f.kind = true, rest[1]
-			default:
-				f.kind, f.values = rest[0], rest[1:]
-			}
-			current.fields[f.name], current.fields[f.snake] = f, f
-		}
-	}
-	for _, m := range all {
-		for _, f := range m.fields {
-			f.of = all[f.kind]
-		}
-	}
-	return all
-}
-
-// snakeCase is a field's name as the service writes it in errors.
-func snakeCase(camel string) string {
-	var b strings.Builder
-	for _, r := range camel {
-		if unicode.IsUpper(r) {
-			b.WriteByte('_')
-		}
-		b.WriteRune(unicode.ToLower(r))
-	}
-	return b.String()
-}
 
 // tree is a message in canonical form: camelCase names, no nulls, int64 for
 // every integer, float64, []byte, time.Time, tree for messages and objects.
@@ -400,7 +94,7 @@ const (
 
 // read decodes data as m. at is the path that errors name for the whole
 // message, "" for none.
-func (m *message) read(data []byte, at string) (tree, *refusal) {
+func read(m *schema.Message, data []byte, at string) (tree, *refusal) {
 	v, no := decodeJSON(data)
 	if no != nil {
 		return nil, no
@@ -499,11 +193,11 @@ func (r *reader) invalid(kind string, v any) {
 func (r *reader) enter(s segment) { r.path = append(r.path, s) }
 func (r *reader) leave()          { r.path = r.path[:len(r.path)-1] }
 
-func (r *reader) message(m *message, object tree) tree {
+func (r *reader) message(m *schema.Message, object tree) tree {
 	out := make(tree, len(object))
 	// Sorted, so that several errors come in the same order each time.
 	for _, name := range slices.Sorted(maps.Keys(object)) {
-		f := m.fields[name]
+		f := m.Fields[name]
 		if f == nil {
 			r.unknown(name)
 			continue
@@ -511,9 +205,9 @@ func (r *reader) message(m *message, object tree) tree {
 		if object[name] == nil {
 			continue // null is omission
 		}
-		r.enter(segment{name: f.snake, secret: secretFields[f.name]})
+		r.enter(segment{name: f.Snake, secret: secretFields[f.Name]})
 		if v := r.field(f, object[name]); v != nil {
-			out[f.name] = v
+			out[f.Name] = v
 		}
 		r.leave()
 	}
@@ -521,12 +215,12 @@ func (r *reader) message(m *message, object tree) tree {
 }
 
 // field reads all of a field, nil if it is wrong.
-func (r *reader) field(f *field, v any) any {
+func (r *reader) field(f *schema.Field, v any) any {
 	switch {
-	case f.repeated:
+	case f.Repeated:
 		list, ok := v.([]any)
 		if !ok {
-			r.invalid("repeated "+f.wireType(), v)
+			r.invalid("repeated "+wireType(f), v)
 			return nil
 		}
 		out := make([]any, 0, len(list))
@@ -536,7 +230,7 @@ func (r *reader) field(f *field, v any) any {
 			r.leave()
 		}
 		return out
-	case f.mapped:
+	case f.Mapped:
 		object, ok := v.(tree)
 		if !ok {
 			r.invalid("map", v)
@@ -554,36 +248,36 @@ func (r *reader) field(f *field, v any) any {
 }
 
 // value reads one value, nil if it is wrong.
-func (r *reader) value(f *field, v any) any {
-	if f.of != nil {
+func (r *reader) value(f *schema.Field, v any) any {
+	if f.Of != nil {
 		if object, ok := v.(tree); ok {
-			return r.message(f.of, object)
+			return r.message(f.Of, object)
 		}
-	} else if out := f.scalar(v); out != nil {
+	} else if out := scalar(f, v); out != nil {
 		return out
 	}
-	r.invalid(f.wireType(), v)
+	r.invalid(wireType(f), v)
 	return nil
 }
 
 // wireType is the kind as the service's front end names it in errors.
-func (f *field) wireType() string {
+func wireType(f *schema.Field) string {
 	switch {
-	case f.of != nil:
-		return "type.googleapis.com/google.ai.generativelanguage." + f.of.name
-	case f.kind == "timestamp":
+	case f.Of != nil:
+		return "type.googleapis.com/google.ai.generativelanguage." + f.Of.Name
+	case f.Kind == "timestamp":
 		return "type.googleapis.com/google.protobuf.Timestamp"
-	case f.kind == "object":
+	case f.Kind == "object":
 		return "type.googleapis.com/google.protobuf.Struct"
 	}
-	return "TYPE_" + strings.ToUpper(f.kind)
+	return "TYPE_" + strings.ToUpper(f.Kind)
 }
 
 // scalar follows the proto3 JSON mapping, which is lenient: numbers may be
 // strings, base64 may be of either alphabet, enums may be numbers.
-func (f *field) scalar(v any) any {
+func scalar(f *schema.Field, v any) any {
 	s, isString := v.(string)
-	switch f.kind {
+	switch f.Kind {
 	case "string":
 		if isString {
 			return s
@@ -593,7 +287,7 @@ func (f *field) scalar(v any) any {
 			return b
 		}
 	case "int32", "int64":
-		if n, ok := integer(v); ok && (f.kind == "int64" || n == int64(int32(n))) {
+		if n, ok := integer(v); ok && (f.Kind == "int64" || n == int64(int32(n))) {
 			return n
 		}
 	case "float":
@@ -613,11 +307,11 @@ func (f *field) scalar(v any) any {
 			}
 		}
 	case "enum":
-		if isString && (slices.Contains(f.values, s) || strings.HasSuffix(s, "UNSPECIFIED")) {
+		if isString && (slices.Contains(f.Values, s) || strings.HasSuffix(s, "UNSPECIFIED")) {
 			return s
 		}
-		if n, ok := integer(v); ok && !isString && 0 < n && n <= int64(len(f.values)) {
-			return f.values[n-1]
+		if n, ok := integer(v); ok && !isString && 0 < n && n <= int64(len(f.Values)) {
+			return f.Values[n-1]
 		}
 	case "object":
 		if object, ok := v.(tree); ok {

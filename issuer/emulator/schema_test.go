@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/livevalet/livevalet/issuer/schema"
 )
 
 // Everything here is judged alike in the body of a mint and in the first message
@@ -58,7 +60,7 @@ func TestHostileJSON(t *testing.T) {
 	} {
 		t.Run(tt.sentence, func(t *testing.T) {
 			for _, way := range []struct {
-				message           *message
+				message           *schema.Message
 				before, at, after string
 			}{
 				{authTokenMessage, `{"bidiGenerateContentSetup":{`, "auth_token.bidi_generate_content_setup", `}}`},
@@ -68,7 +70,7 @@ func TestHostileJSON(t *testing.T) {
 				if at == way.at {
 					at = ""
 				}
-				_, no := way.message.read([]byte(way.before+tt.setup+way.after), at)
+				_, no := read(way.message, []byte(way.before+tt.setup+way.after), at)
 				want := strings.ReplaceAll(tt.problem, "@", way.at)
 				got := ""
 				if no != nil {
@@ -95,7 +97,7 @@ func TestAnErrorIsShortHoweverMuchIsWrong(t *testing.T) {
 		"within a long path": `{"bidiGenerateContentSetup":{"tools":[{"functionDeclarations":[{"parameters":{"properties":{"` + long + `":{"properties":{` + wrong.String() + `"x":1}}}}}]}]}}`,
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			_, no := authTokenMessage.read([]byte(body), "auth_token")
+			_, no := read(authTokenMessage, []byte(body), "auth_token")
 			if no == nil {
 				t.Fatal("accepted")
 			}

@@ -150,7 +150,7 @@ func TestWindow(t *testing.T) {
 		{`{"contextWindowCompression":{"triggerTokens":-1}}`, window{0, 1}},
 	} {
 		t.Run(tt.setup, func(t *testing.T) {
-			message, no := clientMessage.read([]byte(`{"setup":`+tt.setup+`}`), "")
+			message, no := read(clientMessage, []byte(`{"setup":`+tt.setup+`}`), "")
 			if no != nil {
 				t.Fatal(no)
 			}

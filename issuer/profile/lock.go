@@ -49,6 +49,18 @@ func mask(lock string, listed, allowed []string) []string {
 	return paths
 }
 
+// maskNew adds the new fields to a mask, because each is set to bind the page.
+func (s Spec) maskNew(paths []string) []string {
+	for _, path := range s.NewFields {
+		parent, child, deep := strings.Cut(path, ".")
+		covered := slices.ContainsFunc(paths, func(locked string) bool { return within(path, locked) })
+		if len(paths) > 0 && !covered && (!deep || parent == "generationConfig" && !strings.Contains(child, ".")) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
 // childrenOf gives the paths below a field that a mask may name: the service was
 // seen to take those of generationConfig, and to refuse deeper ones of others.
 func childrenOf(name string) []string {

@@ -55,6 +55,11 @@ type Spec struct {
 	// without them was seen to be refused (observed).
 	Setup map[string]any
 
+	// NewFields are paths of Setup that the service knows and this package does not
+	// yet: fields of the setup, or of what is in it, without the numbers of list
+	// items. What is in them is not checked. Those that a mask can name are in it.
+	NewFields []string
+
 	// Lock is how Setup binds the page: [Masked], [Full], [None] or [Listed].
 	// Empty is Masked.
 	Lock string
@@ -128,11 +133,12 @@ func New(name string, s Spec) (Profile, error) {
 	if s.MaxSession < s.Leash || s.MaxSession > maxSession {
 		wrong.note("maxSession", "choose %s, the leash, to %s", short(s.Leash), short(maxSession))
 	}
+	s.checkNewFields(&wrong)
 	s.checkLock(&wrong)
 	open := s.checkAllow(&wrong)
 	s.checkWho(&wrong)
 	s.Limits.check(&wrong)
-	p := Profile{name: name, model: "models/" + s.Model, mask: mask(s.Lock, s.Locked, open), spec: s}
+	p := Profile{name: name, model: "models/" + s.Model, mask: s.maskNew(mask(s.Lock, s.Locked, open)), spec: s}
 	p.setup = p.overlay(&wrong)
 	p.checkBounds(&wrong)
 	if len(wrong) > 0 {

@@ -59,7 +59,7 @@ func TestASpec(t *testing.T) {
 		"cannot lock resumption":                           {Spec{Setup: setup(`{"sessionResumption":{}}`)}, "setup.sessionResumption: leave it out"},
 		"cannot lock the seeding of history":               {Spec{Setup: setup(`{"historyConfig":{}}`)}, "setup.historyConfig: leave it out"},
 		"cannot set what exists on Vertex only":            {Spec{Setup: setup(`{"explicitVadSignal":true}`)}, "explicitVadSignal"},
-		"cannot use snake_case":                            {Spec{Setup: setup(`{"system_instruction":"` + canary + `"}`)}, "camelCase"},
+		"cannot use snake_case":                            {Spec{Setup: setup(`{"system_instruction":"` + canary + `"}`)}, "write systemInstruction"},
 		"cannot ask for two modalities":                    {Spec{Setup: setup(`{"generationConfig":{"responseModalities":["AUDIO","TEXT"]}}`)}, "responseModalities"},
 		"cannot have an instruction that is no object":     {Spec{Setup: setup(`{"systemInstruction":"` + canary + `"}`)}, "systemInstruction must be an object"},
 		"cannot have tools that are no list":               {Spec{Setup: setup(`{"tools":{"googleSearch":{}}}`)}, "tools must be a list"},

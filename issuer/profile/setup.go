@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/livevalet/livevalet/issuer/schema"
 )
 
 // field is one top-level field of the Live API's setup message.
@@ -16,7 +18,8 @@ type field struct {
 
 // fields are all those that the Gemini API knows (documented, 2026-09), in the
 // order of the mask. explicitVadSignal is missing: it exists on Vertex only.
-// Fields that Google adds later are open to the page until they stand here.
+// Fields that Google adds later are open to the page until they stand here, or in
+// a profile's NewFields.
 var fields = []field{
 	{name: "model"},
 	{name: "generationConfig"},
@@ -71,8 +74,8 @@ func (p Profile) overlay(wrong *Mistakes) map[string]any {
 		_, isObject := value.(map[string]any)
 		_, isList := value.([]any)
 		switch {
-		case f.name == "":
-			wrong.note(at, "the Gemini API has no such field: names are camelCase, as in the Live API's setup message")
+		case f.name == "" && !p.spec.isNew(name):
+			wrong.note(at, "%s", unknown(schema.Messages["Setup"], name, name))
 		case name == "model":
 			wrong.note(at, "write the model beside setup, not in it")
 		case f.open != "":
@@ -83,11 +86,12 @@ func (p Profile) overlay(wrong *Mistakes) map[string]any {
 			delete(setup, name)
 		case f.list && !isList:
 			wrong.note(at, "%s must be a list", name)
-		case !f.list && !isObject:
+		case f.name != "" && !f.list && !isObject:
 			wrong.note(at, "%s must be an object", name)
 		case !p.reaches(name, value):
 			wrong.note(at, "this would have no effect: the token leaves %s to the page", name)
 		default:
+			p.spec.checkNames(wrong, at, name, schema.Messages["Setup"].Fields[name], value)
 			setup[name] = value
 		}
 	}

@@ -59,6 +59,25 @@ profiles:
       concurrent: -1
       perDay: 5
   flow: {leash: 21h, uses: 99, ttl: 60s}
+  deep:
+    setup:
+      generationConfig:
+        response_modalities: [CANARY]
+        max_output_tokens: CANARY
+        temprature: CANARY
+      systemInstruction:
+        parts:
+          - text: CANARY
+          - {txt: CANARY}
+      tools:
+        - function_declarations: [CANARY]
+        - functionDeclarations:
+            - name: CANARY
+              paramters: CANARY
+      realtimeInputConfig:
+        activity_handling: CANARY
+        calmness: CANARY
+    newFields: [tools.0]
 `)
 	if status != 1 {
 		t.Errorf("status %d", status)

@@ -18,6 +18,7 @@ import (
 type profileFile struct {
 	Model      string         `yaml:"model"`
 	Setup      map[string]any `yaml:"setup"`
+	NewFields  []string       `yaml:"newFields"`
 	Lock       lockFile       `yaml:"lock"`
 	Allow      []allowFile    `yaml:"allow"`
 	Who        map[string]any `yaml:"who"`
@@ -34,7 +35,7 @@ type profileFile struct {
 
 func (p profileFile) spec() profile.Spec {
 	s := profile.Spec{
-		Model: p.Model, Setup: p.Setup, Lock: p.Lock.kind, Locked: p.Lock.paths, Uses: int(p.Uses),
+		Model: p.Model, Setup: p.Setup, NewFields: p.NewFields, Lock: p.Lock.kind, Locked: p.Lock.paths, Uses: int(p.Uses),
 		Leash: time.Duration(p.Leash), NewSession: time.Duration(p.NewSession), MaxSession: time.Duration(p.MaxSession),
 		Limits: profile.Limits{
 			PerCaller: p.Limits.PerCaller.Rate, Concurrent: int(p.Limits.Concurrent), MinutesPerDay: int(p.Limits.MinutesPerDay),
