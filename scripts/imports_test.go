@@ -42,7 +42,7 @@ var rules = []rule{
 	{pkg: "issuer/store/redisstore", may: "issuer/limit issuer/store"},
 	{pkg: "issuer/store/storetest", may: "issuer/limit issuer/store"},
 	{pkg: "issuer/audit", may: "wasm/live"},
-	{pkg: "issuer/upstream", may: "wasm/live"},
+	{pkg: "issuer/upstream", may: "issuer/schema wasm/live"},
 	{pkg: "issuer/site"},
 	{pkg: "issuer/yamlfile"},
 	{pkg: "issuer/openapitest"},

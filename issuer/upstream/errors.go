@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,13 +23,14 @@ var (
 
 // Error is why there is no token. It wraps one of the three. Its
 // text holds nothing that the service or the SDK wrote, which may quote the
-// request or even the key.
+// request or even the key, but the names of fields that we know.
 type Error struct {
 	Kind       error
 	HTTP       int           // status of the answer; 0: nothing answered
 	Status     string        // canonical code such as "INVALID_ARGUMENT"; may be empty
 	Reason     string        // our own words, for what is not an answer
 	RetryAfter time.Duration // the service's advice; 0 when it gave none
+	Fields     []string      // of the request that are wrong, such as "setup.tools.0"; may be empty
 	Key        bool          // it is the API key that is refused, whatever is asked
 }
 
@@ -38,6 +40,8 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("%v: %s", e.Kind, e.Reason)
 	case e.Reason != "":
 		return fmt.Sprintf("%v: http %d: %s", e.Kind, e.HTTP, e.Reason)
+	case len(e.Fields) > 0:
+		return fmt.Sprintf("%v: http %d %s, because of %s", e.Kind, e.HTTP, e.Status, strings.Join(e.Fields, ", "))
 	default:
 		return fmt.Sprintf("%v: http %d %s", e.Kind, e.HTTP, e.Status)
 	}

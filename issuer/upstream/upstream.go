@@ -8,7 +8,8 @@
 //   - The body is ours: setup and mask are written out, and nothing that the SDK
 //     generates (its masks have random order) gets into it.
 //   - No environment variable chooses where a request goes.
-//   - Errors hold no text of the service or the SDK.
+//   - Errors hold no text of the service or the SDK, but for names of fields that
+//     we know.
 //   - At most Config.Concurrent mints go on at once, each within Config.Timeout.
 package upstream
 
@@ -261,7 +262,7 @@ func (n *note) explain(ctx context.Context, err error) *Error {
 	if api, ok := errors.AsType[genai.APIError](err); ok {
 		return &Error{
 			Kind: kindOf(n.status), HTTP: n.status, Status: canonical(api.Status), RetryAfter: n.retryAfter,
-			Key: refusesKey(n.status, api.Details),
+			Fields: fieldsOf(api.Details), Key: refusesKey(n.status, api.Details),
 		}
 	}
 	e := &Error{Kind: ErrUnavailable, HTTP: n.status, Reason: "no connection"}

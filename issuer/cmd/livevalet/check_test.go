@@ -270,6 +270,21 @@ func TestAServiceThatIsDownStopsNobodyFromStarting(t *testing.T) {
 	}
 }
 
+// The service knows more of a setup than we do, so what it says is passed on.
+func TestAFieldThatTheServiceRefusesIsNamed(t *testing.T) {
+	google := start(t, nil, "emulate", "--listen", ":0")
+	env := map[string]string{"GEMINI_API_KEY": "emulator"}
+	config := "hosts: [localhost]\nauth: {apiKeysFile: " + write(t, "shop:"+hashOf("sesame")) + `}
+profiles: {default: {setup: {tools: [{googleSearch: {}}, {functionDeclarations: [{name: f, parameters: {minItems: CANARY}}]}]}}}`
+	const want = "http 400 INVALID_ARGUMENT, because of setup.tools.1.functionDeclarations.0.parameters.minItems"
+	if status, said := checks(t, env, config, "--mint", "--base-url", google.url); status != 1 || !strings.Contains(said, want) {
+		t.Errorf("check ends with %d: %s", status, said)
+	}
+	if said := refusal(t, env, "serve", "--listen", ":0", "--config", write(t, config), "--base-url", google.url); !strings.Contains(said, want) || strings.Contains(said, "CANARY") {
+		t.Errorf("serve says %s", said)
+	}
+}
+
 // refusal is what a program that does not serve says.
 func refusal(t *testing.T, env map[string]string, args ...string) string {
 	t.Helper()
