@@ -58,9 +58,10 @@ func TestMintPrintsATokenOfAProfile(t *testing.T) {
 		args []string
 		want string
 	}{
-		"a profile that is not there":        {[]string{"--config", config, "--profile", "c"}, "there are a, b"},
-		"required records that do not work":  {[]string{"--config", write(t, "audit: {file: /dev/full, keyFile: "+write(t, "CANARY-key-of-the-audit")+", required: true}")}, "audit: "},
-		"a service that refuses the profile": {[]string{"--config", write(t, "profiles: {default: {model: gemini-2.5-flash}}"), "--base-url", "http://127.0.0.1:9"}, "not available"},
+		"a profile that is not there":           {[]string{"--config", config, "--profile", "c"}, "there are a, b"},
+		"required records that do not work":     {[]string{"--config", write(t, "audit: {file: /dev/full, keyFile: "+write(t, "CANARY-key-of-the-audit")+", required: true}")}, "audit: "},
+		"required records where the token goes": {[]string{"--config", write(t, "audit: {file: '-', required: true}")}, "audit.required: no record can go to standard output"},
+		"a service that refuses the profile":    {[]string{"--config", write(t, "profiles: {default: {model: gemini-2.5-flash}}"), "--base-url", "http://127.0.0.1:9"}, "not available"},
 	} {
 		if stdout, stderr, err := command(t, env, append([]string{"mint", "--base-url", google.url}, c.args...)...); err == nil || stdout != "" || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, %s%s", name, err, stdout, stderr)

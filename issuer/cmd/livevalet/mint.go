@@ -32,6 +32,9 @@ func (c *mintCommand) Run(ctx context.Context, p *program) error {
 	if err := f.override(p.getenv); err != nil {
 		return err
 	}
+	if f.Audit.Required && f.Audit.File == auditStdout {
+		return errors.New("audit.required: no record can go to standard output, where the token goes: name a file with LIVEVALET_AUDIT_FILE")
+	}
 	chosen, err := c.choose(f)
 	if err != nil {
 		return err
