@@ -255,10 +255,17 @@ func TestTheBoundAndTheWarnings(t *testing.T) {
 		t.Errorf("the bound is %+v", b)
 	}
 	warnings := p.Warnings(600e9)
-	for i, want := range []string{"leash 5m", "uses 2", "no contextWindowCompression", "no outputAudioTranscription", "does not know the model"} {
-		if len(warnings) != 5 || !strings.Contains(warnings[i], want) {
+	for i, want := range []string{"leash 5m", "uses 2", "no contextWindowCompression", "no outputAudioTranscription", "does not know the model", "limits.minutesPerDay 60: a page can be loaded 12 times a day, because each token takes the leash, 5m"} {
+		if len(warnings) != 6 || !strings.Contains(warnings[i], want) {
 			t.Fatalf("the warnings are %q", warnings)
 		}
+	}
+}
+
+func TestABudgetBelowALeashIsNoticed(t *testing.T) {
+	p, err := New("p", Spec{Limits: Limits{MinutesPerDay: 11}})
+	if err != nil || !strings.Contains(strings.Join(p.Warnings(0), ""), "minutesPerDay 11: nobody gets a token") {
+		t.Errorf("%q, %v", p.Warnings(0), err)
 	}
 }
 

@@ -139,8 +139,14 @@ func (p Profile) Warnings(connection time.Duration) []string {
 	if _, known := p.Dialect(); !known {
 		warn("this program does not know the model %s: pages speak to it in the most careful way", p.model)
 	}
-	if p.spec.Limits.MinutesPerDay == 0 {
+	switch minutes := time.Duration(p.spec.Limits.MinutesPerDay) * time.Minute; {
+	case minutes == 0:
 		warn("no limits.minutesPerDay: a caller can talk all day")
+	case minutes < p.spec.Leash:
+		warn("limits.minutesPerDay %d: nobody gets a token, because each takes the leash, %s", p.spec.Limits.MinutesPerDay, short(p.spec.Leash))
+	default:
+		warn("limits.minutesPerDay %d: a page can be loaded %d times a day, because each token takes the leash, %s, and gives nothing back",
+			p.spec.Limits.MinutesPerDay, minutes/p.spec.Leash, short(p.spec.Leash))
 	}
 	return all
 }

@@ -184,7 +184,7 @@ func TestRevokingAUserThatCannotBeIsNoSuccess(t *testing.T) {
 }
 
 func TestEveryCommandTeachesByExample(t *testing.T) {
-	for _, name := range []string{"dev", "serve", "emulate", "probe", "mint", "revoke", "leases", "find"} {
+	for _, name := range []string{"dev", "serve", "check", "emulate", "probe", "mint", "revoke", "leases", "find"} {
 		if stdout, _, err := command(t, nil, name, "--help"); err != nil || strings.Count(stdout, "livevalet "+name) < 2 {
 			t.Errorf("%s --help says %s, %v", name, stdout, err)
 		}

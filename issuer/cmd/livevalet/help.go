@@ -22,6 +22,14 @@ func (serveCommand) Help() string {
 It ends with SIGTERM or SIGINT: requests may end, and a second signal cuts them.`
 }
 
+// Help shows both depths.
+func (checkCommand) Help() string {
+	return `Without --mint nobody is asked. A minted token goes to nobody and costs nothing:
+
+  livevalet check --config /etc/livevalet.yaml
+  GEMINI_API_KEY_FILE=/etc/livevalet/key livevalet check --config /etc/livevalet.yaml --mint`
+}
+
 // Help shows how an SDK gets there.
 func (emulateCommand) Help() string {
 	return `Any SDK reaches it by its base URL, with a key that begins with "emulator":

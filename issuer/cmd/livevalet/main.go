@@ -60,7 +60,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	var cli struct {
 		Dev     devCommand     `cmd:"" help:"The demo on this machine: page, token endpoint and, without an API key, the emulator, on one address."`
 		Serve   serveCommand   `cmd:"" help:"The token endpoint for real pages, configured by a file. Refuses unsafe set-ups."`
-		Check   checkCommand   `cmd:"" help:"Find all mistakes in serve's file, and tell what its tokens leave open. Ends with status 1 if there is a mistake, with 2 if the command line has one."`
+		Check   checkCommand   `cmd:"" help:"Find all mistakes in serve's file, and tell what its tokens leave open."`
 		Emulate emulateCommand `cmd:"" help:"The emulator of Google's service alone, for any SDK in any language."`
 		Probe   probeCommand   `cmd:"" help:"Ask a service which of the known facts about Google's hold there."`
 		Mint    mintCommand    `cmd:"" help:"Make one token with your key and print it, to try a profile by hand."`
@@ -78,7 +78,8 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 			"To begin: livevalet dev, and open the address it prints. It needs no API key. "+
 			"Each command tells more, with examples: livevalet serve --help.\n\n"+
 			"Every flag --some-name can be set as LIVEVALET_SOME_NAME instead. The API key comes from GEMINI_API_KEY or GOOGLE_API_KEY, "+
-			"or from a file that GEMINI_API_KEY_FILE or GOOGLE_API_KEY_FILE names; never from a flag."),
+			"or from a file that GEMINI_API_KEY_FILE or GOOGLE_API_KEY_FILE names; never from a flag.\n\n"+
+			"Exit status: 0 it is done, 1 it failed, and the last line says why, 2 the command line or a variable LIVEVALET_… means nothing."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(status int) { panic(exit(status)) }),
 		kong.Resolvers(kong.ResolverFunc(settings.flag)),
@@ -115,6 +116,12 @@ func parse(parser *kong.Kong, args []string) (command interface {
 		}
 	}()
 	parsed, err := parser.Parse(args)
+	if wrong, ok := errors.AsType[*kong.ParseError](err); ok && len(args) == 0 {
+		if err := wrong.Context.PrintUsage(false); err != nil {
+			return nil, nil, err
+		}
+		return nil, nil, usageError{errors.New("name a command, such as dev")}
+	}
 	if err != nil {
 		return nil, nil, usageError{fmt.Errorf("%w (see livevalet --help)", err)}
 	}

@@ -659,6 +659,13 @@ func TestVersionAndHelpAreForPeople(t *testing.T) {
 	}
 }
 
+func TestWhoNamesNoCommandIsHelped(t *testing.T) {
+	stdout, _, err := command(t, nil)
+	if statusOf(err) != 2 || !strings.Contains(stdout, "livevalet <command>") || !strings.Contains(strings.Join(strings.Fields(stdout), " "), "Exit status: 0 it is done, 1 it failed") || err.Error() != "name a command, such as dev" {
+		t.Errorf("%v, %s", err, stdout)
+	}
+}
+
 func hashOf(key string) string {
 	h := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(h[:])
