@@ -37,8 +37,11 @@ type Limits struct {
 	Refusals limit.Rate
 }
 
+// DefaultPerAddress is Limits.PerAddress unless that is set.
+var DefaultPerAddress = limit.Rate{Count: 30, Per: time.Minute}
+
 func (l Limits) filled() (Limits, error) {
-	l.PerAddress = cmp.Or(l.PerAddress, limit.Rate{Count: 30, Per: time.Minute})
+	l.PerAddress = cmp.Or(l.PerAddress, DefaultPerAddress)
 	l.Global = cmp.Or(l.Global, limit.Rate{Count: 600, Per: time.Minute})
 	l.PerProfile = cmp.Or(l.PerProfile, l.Global)
 	l.Refusals = cmp.Or(l.Refusals, limit.Rate{Count: 60, Per: time.Minute, Burst: 120})

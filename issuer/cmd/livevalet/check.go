@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ type checkCommand struct {
 // Run prints all mistakes, or what each profile leaves open.
 func (c *checkCommand) Run(ctx context.Context, p *program) error {
 	serve := serveCommand{Config: c.Config, Anonymous: c.Anonymous}
-	_, profiles, err := serve.load(p.getenv)
+	f, profiles, err := serve.load(p.getenv)
 	if all, ok := errors.AsType[mistakes](err); ok {
 		fmt.Fprintln(p.stdout, all)
 		return fmt.Errorf("mistakes in %s: %d", c.Config, len(all))
@@ -42,6 +43,9 @@ func (c *checkCommand) Run(ctx context.Context, p *program) error {
 	}
 	for _, checked := range orDefault(profiles) {
 		tell(p.stdout, checked)
+	}
+	for _, warning := range f.warnings(c.Anonymous) {
+		fmt.Fprintf(p.stdout, "Mind: %s.\n", warning)
 	}
 	if !c.Mint {
 		return nil
@@ -64,6 +68,20 @@ func (c *checkCommand) Run(ctx context.Context, p *program) error {
 		return fmt.Errorf("profiles of %s that cannot be minted at %s: %d", c.Config, s.name, refused)
 	}
 	return nil
+}
+
+// warnings tell what of the file works, and will surprise. Anyone is whether the
+// command line lets everybody in.
+func (f *file) warnings(anyone bool) (all []string) {
+	if f.Auth.ProxyHeader.checked != nil && f.AddressHeader.checked == nil {
+		all = append(all, fmt.Sprintf("auth.proxyHeader without addressHeader: all who come through the proxy share its address, and so the %v of limits.perAddress",
+			cmp.Or(f.Limits.PerAddress.Rate, issuer.DefaultPerAddress)))
+	}
+	if anyone && (f.Auth.JWT.checked != nil || f.Auth.APIKeysFile != "" || f.Auth.ProxyHeader.checked != nil) {
+		all = append(all, "anonymous callers have no name by which access could be taken back: "+
+			"one whose access was revoked goes on without a credential, within the limits of its address")
+	}
+	return all
 }
 
 // orDefault is what an issuer without profiles has.

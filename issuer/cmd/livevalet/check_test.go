@@ -153,6 +153,35 @@ func TestCheckWithoutProfilesTellsOfTheBuiltInOne(t *testing.T) {
 	}
 }
 
+func TestCheckTellsWhatOfTheFileSurprises(t *testing.T) {
+	const flag = "--anonymous-anyone-can-spend-your-quota"
+	const shared, nameless = "Mind: auth.proxyHeader without addressHeader: all who come through the proxy share its address, and so the %s of limits.perAddress.", "Mind: anonymous callers have no name"
+	keys := write(t, "shop:"+hashOf("sesame"))
+	for name, c := range map[string]struct {
+		config string
+		args   []string
+		want   []string
+	}{
+		"keys":                            {"auth: {apiKeysFile: " + keys + "}", nil, nil},
+		"a proxy's users":                 {"auth: {proxyHeader: {name: X-User, from: [127.0.0.1]}}", nil, []string{fmt.Sprintf(shared, "30/m")}},
+		"a proxy's users, with limits":    {"auth: {proxyHeader: {name: X-User, from: [127.0.0.1]}}\nlimits: {perAddress: 500/m}", nil, []string{fmt.Sprintf(shared, "500/m")}},
+		"a proxy's users, and address":    {"auth: {proxyHeader: {name: X-User, from: [127.0.0.1]}}\naddressHeader: {name: X-Real-IP, from: [127.0.0.1]}", nil, nil},
+		"everybody":                       {"", []string{flag}, nil},
+		"keys, and everybody besides":     {"auth: {apiKeysFile: " + keys + ", anonymous: true}", []string{flag}, []string{nameless}},
+		"a proxy's users, and all others": {"auth: {proxyHeader: {name: X-User, from: [127.0.0.1]}, anonymous: true}", []string{flag}, []string{fmt.Sprintf(shared, "30/m"), nameless}},
+	} {
+		status, said := checks(t, nil, "hosts: [localhost]\n"+c.config, c.args...)
+		if status != 0 || strings.Count(said, "\nMind: ") != len(c.want) {
+			t.Errorf("%s: %d, %s", name, status, said)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(said, want) {
+				t.Errorf("%s: it does not say %s", name, want)
+			}
+		}
+	}
+}
+
 func TestAStatusSaysWhoseMistakeItIs(t *testing.T) {
 	for name, c := range map[string]struct {
 		env  map[string]string

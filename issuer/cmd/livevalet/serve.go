@@ -27,6 +27,9 @@ func (c *serveCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	for _, warning := range f.warnings(c.Anonymous) {
+		p.log.Warn(warning)
+	}
 	addr, err := f.address(c.Listen, p.getenv)
 	if err != nil {
 		return err
