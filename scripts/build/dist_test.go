@@ -38,3 +38,22 @@ func TestTheBuiltWorkerHasThisToolchainsGlue(t *testing.T) {
 		}
 	}
 }
+
+// Which model there is says the token's answer. A module that named one would have to
+// be built again for the next.
+func TestTheBuiltModuleNamesNoModel(t *testing.T) {
+	modules, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dist), "livevalet-*.wasm"))
+	if err != nil || len(modules) != 1 {
+		t.Fatalf("modules in %s: %q, want one: run make build", dist, modules)
+	}
+	module, err := os.ReadFile(modules[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(module, []byte("setupComplete")) {
+		t.Error("it does not speak of setupComplete: texts cannot be found in it")
+	}
+	if i := bytes.Index(module, []byte("gemini-")); i >= 0 {
+		t.Errorf("it names a model: %q", module[i:min(i+40, len(module))])
+	}
+}
