@@ -28,6 +28,7 @@ type checkCommand struct {
 	Config    string `required:"" placeholder:"FILE" help:"The configuration, a YAML file."`
 	Anonymous bool   `name:"anonymous-anyone-can-spend-your-quota" help:"Serve will be started with this flag."`
 	Mint      bool   `help:"Also mint a token with each profile, which nobody gets, and say what the service refuses."`
+	Connect   bool   `help:"Also open a Live socket with each profile, say nothing in it, and tell whether the session becomes ready. Mints as --mint does."`
 	upstreamFlags
 }
 
@@ -47,7 +48,7 @@ func (c *checkCommand) Run(ctx context.Context, p *program) error {
 	for _, warning := range f.warnings(c.Anonymous) {
 		fmt.Fprintf(p.stdout, "Mind: %s.\n", warning)
 	}
-	if !c.Mint {
+	if !c.Mint && !c.Connect {
 		return nil
 	}
 	s, _, _, err := c.open(p)
@@ -60,12 +61,21 @@ func (c *checkCommand) Run(ctx context.Context, p *program) error {
 		if err := issuer.Try(ctx, s.client, checked, s.client.Now); err != nil {
 			fmt.Fprintln(p.stdout, err)
 			refused++
+			continue
+		}
+		fmt.Fprintf(p.stdout, "profile %q: minted at %s\n", checked.Name(), s.name)
+		if !c.Connect {
+			continue
+		}
+		if err := s.converses(ctx, checked); err != nil {
+			fmt.Fprintf(p.stdout, "profile %q: %v\n", checked.Name(), err)
+			refused++
 		} else {
-			fmt.Fprintf(p.stdout, "profile %q: minted at %s\n", checked.Name(), s.name)
+			fmt.Fprintf(p.stdout, "profile %q: a session is ready at %s\n", checked.Name(), s.name)
 		}
 	}
 	if refused > 0 {
-		return fmt.Errorf("profiles of %s that cannot be minted at %s: %d", c.Config, s.name, refused)
+		return fmt.Errorf("profiles of %s that do not work at %s: %d", c.Config, s.name, refused)
 	}
 	return nil
 }

@@ -126,7 +126,7 @@ auth: {apiKeysFile: `+keys+`}
 profiles:
   default: {}
   free: {lock: none}
-  full: {lock: full, limits: {minutesPerDay: 120}}
+  full: {lock: full, limits: {minutesPerDay: 120, perCaller: 100/10s}}
   helper:
     setup: {systemInstruction: {parts: [{text: CANARY}]}, inputAudioTranscription: null, contextWindowCompression: null}
     leash: 5m
@@ -295,6 +295,24 @@ func TestAServiceThatIsDownStopsNobodyFromStarting(t *testing.T) {
 		}
 		if status, _, text := r.call(t, http.MethodPost, "/v1/token", "", "Authorization", "Bearer sesame"); status != http.StatusServiceUnavailable && args[0] == "serve" {
 			t.Errorf("a token is %d %s", status, text)
+		}
+	}
+}
+
+func TestCheckOpensASocketWithEachProfile(t *testing.T) {
+	google := start(t, nil, "emulate", "--listen", ":0")
+	env := map[string]string{"GEMINI_API_KEY": "emulator-connect"}
+	const good = "{default: {}, full: {lock: full}, none: {lock: none}, listed: {lock: [systemInstruction]}}"
+	for profiles, c := range map[string]struct {
+		status, ready int
+		want          string
+	}{
+		good:                                   {0, 4, `profile "full": a session is ready at emulator`},
+		"{default: {model: gemini-2.5-flash}}": {1, 0, `profile "default": the Live socket refuses the token with 1008`},
+	} {
+		status, said := checks(t, env, "hosts: [localhost]\nauth: {apiKeysFile: "+write(t, "shop:"+hashOf("sesame"))+"}\nprofiles: "+profiles, "--connect", "--base-url", google.url)
+		if status != c.status || !strings.Contains(said, c.want) || strings.Count(said, ": a session is ready at emulator\n") != c.ready || strings.Contains(said, "auth_tokens") {
+			t.Errorf("%s: %d, %s", profiles, status, said)
 		}
 	}
 }

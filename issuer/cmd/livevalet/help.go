@@ -24,10 +24,11 @@ It ends with SIGTERM or SIGINT: requests may end, and a second signal cuts them.
 
 // Help shows both depths.
 func (checkCommand) Help() string {
-	return `Without --mint nobody is asked. A minted token goes to nobody and costs nothing:
+	return `Without --mint or --connect nobody is asked. A token that is minted goes to nobody
+and costs nothing; a socket that is opened lasts until its session is ready:
 
   livevalet check --config /etc/livevalet.yaml
-  GEMINI_API_KEY_FILE=/etc/livevalet/key livevalet check --config /etc/livevalet.yaml --mint`
+  GEMINI_API_KEY_FILE=/etc/livevalet/key livevalet check --config /etc/livevalet.yaml --connect`
 }
 
 // Help shows how an SDK gets there.
