@@ -131,7 +131,7 @@ func (a *admin) revocations(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, storeProblem(err))
 		return
 	}
-	writeJSON(w, http.StatusOK, "application/json", struct {
+	WriteJSON(w, http.StatusOK, "application/json", struct {
 		Users []string `json:"users"`
 	}{append([]string{}, list...)})
 }

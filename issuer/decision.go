@@ -106,17 +106,6 @@ func (i *issuer) recorded(next http.Handler) http.Handler {
 	})
 }
 
-// heard turns away who was refused too often, before anything is asked about them.
-func (i *issuer) heard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if wait := i.refused.spent(i.refusedAs(r), time.Now()); wait > 0 {
-			fail(w, r, i.refused.tooManyRefused(w, wait))
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // refusedAs is for whom a refusal counts: a caller who is known, else an address.
 // Whoever lies about their address counts for the one that they have.
 func (i *issuer) refusedAs(r *http.Request) string {

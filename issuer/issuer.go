@@ -187,7 +187,7 @@ func New(c Config) (http.Handler, error) {
 		}
 		i.profiles[p.Name()] = p
 	}
-	return Observe(c.Logger, i.recorded(c.Guard.Wrap(i.heard(i.routes())))), nil
+	return Observe(c.Logger, i.recorded(c.Guard.Wrap(i.routes()))), nil
 }
 
 // routes is everything there is.

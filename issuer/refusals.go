@@ -14,10 +14,10 @@ const (
 	refusalReport = time.Minute // from the first refusal without a trace to the line that tells how many there were
 )
 
-// refusals bound what is done for whoever does nothing but be refused: each refusal
-// is work for the authenticator and the store, a line in the audit and one in the
-// log. Only refusals count, so others at the same address are turned away no longer
-// than until the next is earned.
+// refusals bound what is left behind by whoever does nothing but be refused: each
+// refusal is a question to the store, a line in the audit and one in the log. Who
+// asks is always found out first, so that a caller who is known is not turned away
+// for what others at the same address do.
 //
 // It is in memory and for this process alone: to forget costs little, and what
 // guards the store must not ask it.

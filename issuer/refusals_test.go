@@ -60,7 +60,7 @@ func TestWhoIsOnlyRefusedCostsLittle(t *testing.T) {
 		want       code
 		known      int // how often the authenticator is asked
 	}{
-		"without a credential":     {path: "/v1/token", change: as("no"), want: unauthenticated, known: 120},
+		"without a credential":     {path: "/v1/token", change: as("no"), want: unauthenticated, known: 500},
 		"with a guessed lease":     {path: "/v1/token/renew", body: `{"leaseId":"x"}`, want: leaseNotFound, known: 500},
 		"with a body that is none": {path: "/v1/token", body: "{", want: invalidRequest, known: 500},
 		"by the wrong method":      {path: "/v1/token", change: func(r *http.Request) { r.Method = http.MethodGet }, want: methodNotAllowed},
@@ -102,8 +102,7 @@ func TestWhoIsOnlyRefusedCostsLittle(t *testing.T) {
 	}
 }
 
-// A machine of the same office that cannot mend itself takes from the others no
-// more than a moment.
+// A machine of the same office that cannot mend itself takes nothing from the others.
 func TestOthersAtAnAddressThatIsRefusedGetTheirTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := watch(t, nil)
@@ -113,20 +112,17 @@ func TestOthersAtAnAddressThatIsRefusedGetTheirTokens(t *testing.T) {
 			}
 		}
 		flood()
-		if c := codeOf(t, w.ask("/v1/token", "", nil)); c != rateLimited {
-			t.Errorf("at once it gives %s", c)
-		}
 		if res := w.ask("/v1/token", "", at("198.51.100.1:1")); res.StatusCode != http.StatusOK {
 			t.Errorf("another address gets %s", codeOf(t, res))
 		}
 		for range 10 {
 			flood()
-			time.Sleep(time.Second)
 			for range 20 { // tokens are no refusals
 				if res := w.ask("/v1/token", "", nil); res.StatusCode != http.StatusOK {
-					t.Fatalf("after Retry-After it gives %s", codeOf(t, res))
+					t.Fatalf("it gives %s", codeOf(t, res))
 				}
 			}
+			time.Sleep(time.Second)
 		}
 	})
 }
