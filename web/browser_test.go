@@ -44,15 +44,17 @@ func bundle(t testing.TB) map[string][]byte {
 		EntryPointsAdvanced: []api.EntryPoint{
 			{InputPath: "src/livevalet.ts", OutputPath: "livevalet"},
 			{InputPath: "src/worker.ts", OutputPath: "worker"},
+			{InputPath: "src/sound/worklets.ts", OutputPath: "worklets"},
 			{InputPath: "src/demo/main.ts", OutputPath: "demo"},
 			{InputPath: "testdata/browser/tests.ts", OutputPath: "tests"},
+			{InputPath: "testdata/browser/echo.worklet.ts", OutputPath: "echo"},
 		},
 		Bundle:   true,
 		Format:   api.FormatESModule,
 		Target:   api.ES2022,
 		Outdir:   t.TempDir(),
 		External: []string{"/livevalet.js"},
-		Define:   map[string]string{"__WASM_FILE__": `"engine.wasm"`, "__WORKER_FILE__": `"worker.js"`},
+		Define:   map[string]string{"__WASM_FILE__": `"engine.wasm"`, "__WORKER_FILE__": `"worker.js"`, "__WORKLET_FILE__": `"worklets.js"`},
 		Plugins: []api.Plugin{{Name: "fake engine", Setup: func(build api.PluginBuild) {
 			build.OnResolve(api.OnResolveOptions{Filter: `^wasm_exec\.js$`}, func(api.OnResolveArgs) (api.OnResolveResult, error) {
 				path, err := filepath.Abs("testdata/browser/fake_go.ts")
@@ -158,7 +160,7 @@ func (s *site) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 func (s *site) serveVariant(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
 	switch kind := r.PathValue("kind"); kind + " " + name {
-	case "no-worker worker.js", "no-wasm engine.wasm":
+	case "no-worker worker.js", "no-wasm engine.wasm", "no-worklets worklets.js":
 		http.NotFound(w, r)
 		return
 	case "html-worker worker.js":

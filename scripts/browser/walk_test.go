@@ -53,7 +53,7 @@ func TestNewcomersWalk(t *testing.T) {
 		if n := browser.Eval[int](w.Page, "growth.size"); n < 2 {
 			t.Errorf("the answer came in %d piece", n)
 		}
-		w.Wait(`Number(document.querySelector("#level").dataset.audioMs) > 200`)
+		w.Wait(`Number(document.querySelector("#level").dataset.heardMs) > 200`)
 		w.Wait(`Number(document.querySelector("#level").dataset.peak) > 0.01`)
 	})
 	step("the model remembers", func(t *testing.T, w walk) {

@@ -22,3 +22,8 @@ export class LiveValetError extends Error implements api.LiveValetError {
 export function misuse(message: string): LiveValetError {
   return new LiveValetError({ code: "invalid_request", phase: "setup", message, retryable: false });
 }
+
+/** What is asked of a session that has ended. */
+export function over(): LiveValetError {
+  return new LiveValetError({ code: "aborted", phase: "close", message: "the session has ended: connect again", retryable: true });
+}

@@ -22,6 +22,16 @@ declare class Go {
 
 declare var livevaletAnnounce: import("./engine").Announce | undefined;
 
+// What not all browsers have.
+
+interface AudioContext {
+  setSinkId?(sinkId: string): Promise<void>;
+}
+
+interface Uint8ArrayConstructor {
+  fromBase64?(data: string): Uint8Array<ArrayBuffer>;
+}
+
 // What there is on the audio thread.
 
 declare const sampleRate: number;

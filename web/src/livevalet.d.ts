@@ -45,6 +45,21 @@ export interface ConnectOptions {
    * own origin, so serve the bundle there.
    */
   worker?: boolean;
+  /**
+   * Has the model's sound played from the first on. Call `connect` in a click then,
+   * before any `await` of your own: browsers let sound begin only there. If the
+   * speaker cannot be started, the conversation ends with its error.
+   */
+  speaker?: boolean | SpeakerOptions;
+}
+
+export interface SpeakerOptions {
+  /** 0 to 1; default 1. */
+  volume?: number;
+  /** Default false. */
+  muted?: boolean;
+  /** Leaves the sound in the events `message`, too; default false. */
+  copy?: boolean;
 }
 
 /** As in `@google/genai`; the conversation outlives its sockets. */
@@ -110,6 +125,7 @@ export class Session extends EventTarget {
 
   readonly state: SessionState;
   readonly tools: Tools;
+  readonly speaker: Speaker;
 
   /**
    * Ordered turns; interrupts a running answer. `turnComplete` defaults to true:
@@ -213,6 +229,85 @@ export type Scheduling = Open<"INTERRUPT" | "WHEN_IDLE" | "SILENT">;
 export interface ToolAnswer {
   readonly result: unknown;
   readonly scheduling?: Scheduling | undefined;
+}
+
+/**
+ * Plays the model's sound, without the page: it goes from the socket to the audio
+ * thread, and the events `message` come without it. What the user interrupts falls
+ * silent at once.
+ */
+export interface Speaker extends EventTarget {
+  /**
+   * Begins to play; any number of calls. Call it in a click, before any `await`.
+   * Resolves when the sound has a way out, which is also when `blocked` may be true,
+   * and rejects with a {@link LiveValetError} if the worklets' file does not load.
+   */
+  start(): Promise<void>;
+  /** Falls silent. From now on, events `message` have the sound. */
+  stop(): void;
+
+  /** 0 to 1. */
+  volume: number;
+  muted: boolean;
+
+  /** Sound is played now. */
+  readonly playing: boolean;
+  /** RMS of the last 20 ms as they were played, 0 to 1. */
+  readonly level: number;
+  /** How often sound ran out in the midst of a turn. It then waits longer for what follows. */
+  readonly underruns: number;
+  /** Milliseconds that were heard of the turn that plays, or played last. */
+  readonly position: number;
+  /**
+   * The browser holds sound back: it was not started in a click, or a phone call or
+   * another app has taken it. It goes on, with nothing lost, at the next click or key.
+   */
+  readonly blocked: boolean;
+
+  /**
+   * Plays on another device, by its `deviceId`; `""` is the system's choice. Rejects
+   * with the code `unsupported`, `device_denied` or `device_unavailable`.
+   */
+  use(deviceId: string): Promise<void>;
+  /** The devices that play. Browsers name them once the visitor has allowed one. */
+  devices(): Promise<MediaDeviceInfo[]>;
+
+  addEventListener<K extends keyof SpeakerEventMap>(
+    type: K,
+    listener: ((event: SpeakerEventMap[K]) => void) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+export interface SpeakerEventMap {
+  /** Of `playing`, `volume` or `muted`; or `blocked` is false again. */
+  change: CustomEvent<null>;
+  /** `blocked` is true. */
+  blocked: CustomEvent<null>;
+  underrun: CustomEvent<UnderrunDetail>;
+  heard: CustomEvent<HeardDetail>;
+}
+
+export interface UnderrunDetail {
+  /** All so far. */
+  count: number;
+}
+
+/** A turn's sound was played to its end, or will not be. */
+export interface HeardDetail {
+  /** The id of the turn's `transcript`, if there is one. */
+  utterance?: string;
+  /** What was heard of it, to about 30 ms. */
+  ms: number;
+  /** All that came. */
+  of: number;
+  /** The user interrupted it. */
+  interrupted: boolean;
 }
 
 export interface SessionEventMap {
@@ -398,6 +493,8 @@ export type ErrorCode = Open<
   | "aborted"
   | "config_refused"
   | "crashed"
+  | "device_denied"
+  | "device_unavailable"
   | "invalid_request"
   | "locked"
   | "model_unavailable"
@@ -406,6 +503,7 @@ export type ErrorCode = Open<
   | "quota"
   | "region_unsupported"
   | "timeout"
+  | "unsupported"
 >;
 
 /** Why something did not happen. `message` says what to do; no field holds a secret. */

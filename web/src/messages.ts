@@ -2,6 +2,7 @@
 // whether a Worker or a MessageChannel on the page lies between them.
 
 import type { EngineEvent, OpenOptions, TokenReply, TokenRequest } from "./engine";
+import type { SpeakerNews } from "./sound/playback";
 import type { Endpoint } from "./tokens";
 
 /** From the page. "engine" comes first, "open" once. */
@@ -12,7 +13,10 @@ export type ToHost =
   | { type: "send"; id: number; message: Record<string, unknown>; rerun: boolean }
   | { type: "update"; id: number; setup: Record<string, unknown> }
   /** The microphone's, or the speaker's, worklet is at the other end. They may come before "open". */
-  | { type: "microphone" | "speaker"; port: MessagePort }
+  | { type: "microphone"; port: MessagePort }
+  /** Until "no-speaker" the page gets no sound of the model's, unless it wants a copy. */
+  | { type: "speaker"; port: MessagePort; copy: boolean }
+  | { type: "no-speaker" }
   | { type: "wake" }
   | { type: "doubt" }
   | { type: "close" }
@@ -23,6 +27,7 @@ export type FromHost =
   /** The engine takes a session. */
   | { type: "ready" }
   | { type: "event"; event: EngineEvent }
+  | SpeakerNews
   /** Asks the page for a token; answered by "token" or "no-token" unless aborted. */
   | { type: "token"; id: number; request: TokenRequest }
   | { type: "abort-token"; id: number }

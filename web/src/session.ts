@@ -1,10 +1,12 @@
 import { toClientContent, toRealtimeInput, toToolResponse, toUpdate } from "./convert";
 import type { EngineEvent, Failure, OpenOptions, SessionState, TokenReply, TokenRequest } from "./engine";
-import { LiveValetError } from "./errors";
+import { LiveValetError, over } from "./errors";
 import { takeLink, type Link } from "./link";
 import type * as api from "/livevalet.js";
 import { serverMessage } from "./message";
 import type { FromHost, ToHost } from "./messages";
+import { Sound } from "./sound/context";
+import { Speaker } from "./sound/speaker";
 import { discard, isCloneable, release, tokenSource, type TokenSpec } from "./tokens";
 import { Tools } from "./tools";
 
@@ -14,6 +16,8 @@ export interface Plan {
   tokens: TokenSpec;
   callbacks: api.Callbacks;
   worker: boolean;
+  /** Undefined: it is not started. */
+  speaker?: api.SpeakerOptions | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -57,6 +61,8 @@ export class Session extends EventTarget {
   #sends = new Map<number, Pending>();
   #sent = 0;
   #tools = new Tools((message, rerun) => this.#send(message, rerun));
+  #sound = new Sound();
+  #speaker: Speaker;
 
   /** The first request for a token, which runs while the engine loads. */
   #first: TokenInFlight | undefined;
@@ -77,6 +83,9 @@ export class Session extends EventTarget {
       (error) => this.#over(error),
     );
 
+    this.#speaker = new Speaker(this.#sound, (message, transfer) => this.#link.post(message, transfer), plan.speaker ?? {});
+    if (plan.speaker) this.#speaker.start().catch((error) => this.#giveUp(error));
+
     plan.signal?.addEventListener("abort", this.#abort);
     addEventListener("online", this.#doubt);
     addEventListener("pageshow", this.#doubt);
@@ -89,6 +98,10 @@ export class Session extends EventTarget {
 
   get tools(): api.Tools {
     return this.#tools;
+  }
+
+  get speaker(): api.Speaker {
+    return this.#speaker;
   }
 
   sendClientContent(content?: api.ClientContent): Promise<void> {
@@ -157,6 +170,9 @@ export class Session extends EventTarget {
         return this.#requests.get(message.id)?.abort();
       case "release":
         return void release(this.#plan.tokens, message.url, message.leaseId);
+      case "speaker":
+      case "heard":
+        return this.#speaker.follow(message);
       case "crashed":
         this.#news(message);
         return this.#over({
@@ -231,14 +247,17 @@ export class Session extends EventTarget {
     this.#connecting = undefined;
   }
 
-  #abort = (): void => {
+  #abort = (): void => this.#giveUp(aborted(this.#opened ? "dial" : "setup"));
+
+  #giveUp(error: LiveValetError): void {
     this.#hangUp();
-    this.#end(aborted(this.#opened ? "dial" : "setup"));
-  };
+    this.#end(error);
+  }
 
   /** Asks the engine to end, so that socket and lease end with it. */
   #hangUp(): void {
     if (this.#deadline !== undefined || this.#ended) return;
+    this.#speaker.stop();
     if (!this.#opened) return this.#dispose();
     this.#link.post({ type: "close" });
     this.#deadline = setTimeout(() => this.#over(), closeLimit);
@@ -258,6 +277,7 @@ export class Session extends EventTarget {
     for (const pending of this.#sends.values()) pending.reject(error ?? over());
     this.#sends.clear();
     this.#tools.close();
+    this.#speaker.close();
     if (this.#connecting) {
       // Nobody can listen any more, but the callbacks hear of the end.
       this.#held = undefined;
@@ -273,6 +293,7 @@ export class Session extends EventTarget {
   #dispose(): void {
     clearTimeout(this.#deadline);
     this.#link.end();
+    this.#sound.close();
     for (const abort of this.#requests.values()) abort.abort();
     this.#first?.abort.abort();
     this.#first?.reply.then((reply) => discard(this.#plan.tokens, reply), () => {});
@@ -317,10 +338,6 @@ interface TokenInFlight {
 
 export function aborted(phase: api.Phase): LiveValetError {
   return new LiveValetError({ code: "aborted", phase, message: "connect was given up by its signal", retryable: true });
-}
-
-function over(): LiveValetError {
-  return new LiveValetError({ code: "aborted", phase: "close", message: "the session has ended: connect again", retryable: true });
 }
 
 function closeEvent(error: LiveValetError | undefined): CloseEvent {

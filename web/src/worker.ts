@@ -3,7 +3,7 @@
 // Worker; with `worker: false` the page imports it and calls serve itself.
 
 import "wasm_exec.js";
-import type { Engine, EngineEvent, EngineSession, Host, TokenReply, TokenRequest } from "./engine";
+import type { Engine, EngineSession, Host, TokenReply, TokenRequest } from "./engine";
 import type { FromHost, Port, ToHost } from "./messages";
 import { Capture } from "./sound/capture";
 import { Playback } from "./sound/playback";
@@ -20,7 +20,7 @@ const own = 0;
 export function serve(port: Port): void {
   const post = (message: FromHost) => port.postMessage(message, []);
   const capture = new Capture();
-  const playback = new Playback();
+  const playback = new Playback(post);
   const questions = new Map<number, Question>();
   let asked = 0;
   let engine: Engine | undefined;
@@ -40,12 +40,7 @@ export function serve(port: Port): void {
   function end(): void {
     gone = true;
     capture.close();
-    playback.close();
-  }
-
-  /** Has the sound of a message played, which the page need not see. */
-  function hear(event: EngineEvent): EngineEvent {
-    return event.type === "message" ? { ...event, message: playback.hear(event.message) } : event;
+    playback.silence();
   }
 
   function askPage(request: TokenRequest, signal: AbortSignal): Promise<TokenReply> {
@@ -86,7 +81,7 @@ export function serve(port: Port): void {
           emit(event) {
             // After its last event a session must not be called any more.
             if (event.type === "closed") end();
-            if (event.type !== "sent" || event.id !== own) post({ type: "event", event: hear(event) });
+            if (event.type !== "sent" || event.id !== own) post({ type: "event", event: playback.hear(event) });
           },
         });
         capture.open((message) => session!.send(own, message));
@@ -96,7 +91,9 @@ export function serve(port: Port): void {
       case "microphone":
         return capture.listen(message.port);
       case "speaker":
-        return playback.speak(message.port);
+        return playback.speak(message.port, message.copy);
+      case "no-speaker":
+        return playback.silence();
       case "update":
         return session!.update(message.id, message.setup);
       case "wake":

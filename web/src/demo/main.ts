@@ -1,9 +1,8 @@
 // The demo page, on top of the public API and of nothing else.
 
-import { connect, preload, type LiveConnectConfig, type LiveServerMessage, type LiveValetError, type Session } from "/livevalet.js";
+import { connect, preload, type LiveConnectConfig, type LiveValetError, type Session } from "/livevalet.js";
 import { adviceFor } from "./advice";
 import { Captions } from "./captions";
-import { Player } from "./player";
 
 const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
 
@@ -23,7 +22,6 @@ const faults = {
   expire: { kind: "expire-token", session: "*" },
 };
 
-let player: Player | undefined;
 let abort: AbortController | undefined;
 let session: Session | undefined;
 
@@ -80,28 +78,22 @@ function tick(): void {
 }
 
 function drawLevel(): void {
-  if (player) {
-    const peak = player.level();
-    level.style.setProperty("--level", peak.toFixed(3));
-    level.dataset.peak = Math.max(peak, Number(level.dataset.peak)).toFixed(3);
-    level.dataset.audioMs = String(Math.round(player.scheduledMs));
-  }
+  const { level: loudness = 0 } = session?.speaker ?? {};
+  level.style.setProperty("--level", loudness.toFixed(3));
+  level.dataset.peak = Math.max(loudness, Number(level.dataset.peak)).toFixed(3);
   requestAnimationFrame(drawLevel);
 }
 
 // ---- the conversation ------------------------------------------------------
 
 async function start(): Promise<void> {
-  if (player) player.resume();
-  else player = new Player();
-  player.muted = muteButton.ariaPressed === "true";
-
   abort = new AbortController();
   resumes = 0;
   showProblem("");
   showState("connecting", "Connecting …");
   try {
-    const opened = await connect({ config, signal: abort.signal, callbacks: { onmessage: hear } });
+    const opened = await connect({ config, signal: abort.signal, speaker: { muted: isMuted() } });
+    opened.speaker.muted = isMuted();
     session = opened;
     captions.clear();
     listen(opened);
@@ -109,6 +101,10 @@ async function start(): Promise<void> {
   } catch (error) {
     stopped(error as LiveValetError);
   }
+}
+
+function isMuted(): boolean {
+  return muteButton.ariaPressed === "true";
 }
 
 function stop(): void {
@@ -119,7 +115,6 @@ function stop(): void {
 function stopped(error?: LiveValetError): void {
   session = undefined;
   tokenUntil = liveSince = undefined;
-  player?.flush();
   if (!error || error.code === "aborted") {
     note("status", "disconnected");
     showState("closed", "Disconnected");
@@ -169,21 +164,22 @@ function listen(session: Session): void {
   session.addEventListener("goaway", ({ detail }) => note("goaway", `goAway: connection ends in ${seconds(detail.timeLeft)}`));
   session.addEventListener("dropped", ({ detail }) => note("error", `${Math.round(detail.ms)} ms of sound dropped`));
   session.addEventListener("closed", ({ detail }) => stopped(detail.error));
+  session.speaker.addEventListener("heard", ({ detail: { ms, of, interrupted } }) => {
+    level.dataset.heardMs = String(Number(level.dataset.heardMs) + Math.round(ms));
+    if (interrupted) note("status", `interrupted after ${seconds(ms)} of ${seconds(of)}`);
+  });
+  session.speaker.addEventListener("underrun", ({ detail }) => note("error", `sound ran out ${detail.count} times`));
+  session.speaker.addEventListener("blocked", showBlocked);
+  session.speaker.addEventListener("change", showBlocked);
+  showBlocked();
 }
 
 function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(ms < 10_000 ? 1 : 0)}\u00a0s`;
 }
 
-function hear(message: LiveServerMessage): void {
-  const content = message.serverContent;
-  if (!content) return;
-  if (content.interrupted) player?.flush();
-  for (const { inlineData } of content.modelTurn?.parts ?? []) {
-    if (inlineData?.data && inlineData.mimeType?.startsWith("audio/pcm")) {
-      player?.play(inlineData.data, Number(/rate=(\d+)/.exec(inlineData.mimeType)?.[1] ?? 24_000));
-    }
-  }
+function showBlocked(): void {
+  if (session) showProblem(session.speaker.blocked ? "The browser holds the sound back. Click anywhere, or press a key." : "");
 }
 
 async function say(text: string): Promise<void> {
@@ -241,9 +237,8 @@ element<HTMLFormElement>("composer").addEventListener("submit", (event) => {
   void say(text);
 });
 muteButton.addEventListener("click", () => {
-  const muted = muteButton.ariaPressed !== "true";
-  muteButton.ariaPressed = String(muted);
-  if (player) player.muted = muted;
+  muteButton.ariaPressed = String(!isMuted());
+  if (session) session.speaker.muted = isMuted();
 });
 for (const button of faultButtons()) {
   button.addEventListener("click", () => void strike(button.id as keyof typeof faults));

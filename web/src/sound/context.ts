@@ -7,9 +7,27 @@ import { fileURL } from "../link";
 /** The processors in the worklets' file. */
 export type Processor = "livevalet-microphone" | "livevalet-speaker";
 
-export class Sound {
+/** How often it is looked at (ms), and for how long its clock may stand still. */
+const lookEvery = 250;
+const longestStill = 1_000;
+
+/** What browsers take for a person's will; a touch that begins may still become a scroll. */
+const gestures = ["pointerdown", "pointerup", "keydown"];
+
+/**
+ * Dispatches "blocked" when the browser holds sound back, and "running" when it goes
+ * on. A context that a phone call, a sleep or another app has stopped may never run
+ * again, or says that it does while its clock stands still: so at the next gesture
+ * there is a new one, and "renewed" is dispatched. All nodes are to be made again.
+ */
+export class Sound extends EventTarget {
+  /** The browser holds sound back. */
+  blocked = false;
+
   #context: AudioContext | undefined;
   #loaded: Promise<void> | undefined;
+  #device = "";
+  #look: ReturnType<typeof setInterval> | undefined;
 
   /**
    * The context, made or resumed now: browsers let sound begin only inside a
@@ -17,7 +35,7 @@ export class Sound {
    * browsers refuse a microphone of another (Firefox) or resample it badly.
    */
   wake(): AudioContext {
-    this.#context ??= new AudioContext({ latencyHint: "interactive" });
+    this.#context ??= this.#begin();
     void this.#context.resume().catch(() => {}); // its state tells
     return this.#context;
   }
@@ -25,11 +43,11 @@ export class Sound {
   /** Makes a worklet's node. */
   async node(processor: Processor, options: AudioWorkletNodeOptions): Promise<AudioWorkletNode> {
     const context = this.wake();
-    this.#loaded ??= context.audioWorklet.addModule(fileURL(__WORKLET_FILE__));
+    const loaded = (this.#loaded ??= context.audioWorklet.addModule(fileURL(__WORKLET_FILE__)));
     try {
-      await this.#loaded;
+      await loaded;
     } catch {
-      this.#loaded = undefined;
+      if (this.#loaded === loaded) this.#loaded = undefined;
       throw new LiveValetError({
         code: "network",
         phase: "setup",
@@ -40,10 +58,71 @@ export class Sound {
     return new AudioWorkletNode(context, processor, options);
   }
 
-  /** Lets go of the device. */
-  close(): void {
-    void this.#context?.close().catch(() => {});
-    this.#context = undefined;
-    this.#loaded = undefined;
+  /** Has all that is played go to another device; "" is the system's choice. */
+  async use(device: string): Promise<void> {
+    if (!AudioContext.prototype.setSinkId) {
+      throw unusable("unsupported", "this browser cannot choose the device that plays: choose it in the system's settings");
+    }
+    try {
+      await this.#context?.setSinkId!(device);
+      this.#device = device;
+    } catch (error) {
+      const denied = (error as DOMException).name === "NotAllowedError";
+      throw denied
+        ? unusable("device_denied", "the visitor has not allowed this device: ask with navigator.mediaDevices.selectAudioOutput, or for the microphone")
+        : unusable("device_unavailable", "there is no such device, or it does not play: choose another of devices()");
+    }
   }
+
+  /** Lets go of the device, once what is cut short has faded. */
+  close(): void {
+    const context = this.#end();
+    if (context) setTimeout(() => void context.close().catch(() => {}), 50);
+  }
+
+  #begin(): AudioContext {
+    const context = new AudioContext({ latencyHint: "interactive" });
+    if (this.#device) void context.setSinkId!(this.#device).catch(() => {}); // the system's own, then
+    let [clock, since] = [0, performance.now()];
+    const look = () => {
+      const { state, currentTime } = context;
+      const now = performance.now();
+      if (currentTime !== clock) [clock, since] = [currentTime, now];
+      // TypeScript does not know what Safari says of phone calls.
+      this.#judge((state as string) === "interrupted" || now - since >= longestStill);
+    };
+    this.#look = setInterval(look, lookEvery);
+    context.onstatechange = look;
+    return context;
+  }
+
+  #end(): AudioContext | undefined {
+    const context = this.#context;
+    clearInterval(this.#look);
+    if (context) context.onstatechange = null;
+    this.#context = this.#loaded = undefined;
+    this.#judge(false);
+    return context;
+  }
+
+  #judge(blocked: boolean): void {
+    if (blocked === this.blocked) return;
+    this.blocked = blocked;
+    for (const type of gestures) {
+      if (blocked) addEventListener(type, this.#renew, true);
+      else removeEventListener(type, this.#renew, true);
+    }
+    this.dispatchEvent(new Event(blocked ? "blocked" : "running"));
+  }
+
+  #renew = (): void => {
+    if (navigator.userActivation?.isActive === false) return;
+    void this.#end()?.close().catch(() => {});
+    this.wake();
+    this.dispatchEvent(new Event("renewed"));
+  };
+}
+
+function unusable(code: string, message: string): LiveValetError {
+  return new LiveValetError({ code, phase: "live", message, retryable: false });
 }

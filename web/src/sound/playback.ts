@@ -1,56 +1,280 @@
 // The engine's host's side of the speaker: the model's sound goes to the worklet
-// without the page, and is taken out of the messages that the page gets.
+// without the page, and is taken out of the messages that the page gets. Here is
+// known which turn sounds, and what of it was heard.
+
+import type { EngineEvent } from "../engine";
+import type { HeardDetail } from "/livevalet.js";
 
 /** What the speaker's worklet is told. */
 export type ToSpeaker =
   /** Little endian PCM16, mono. */
-  | { type: "play"; pcm: ArrayBuffer; rate: number }
+  | { type: "play"; pcm: Int16Array<ArrayBuffer>; rate: number }
+  /** Silence may follow what was sent, without a fault of the line. */
+  | { type: "pause" }
   /** Silence now: the user interrupted. */
-  | { type: "flush" };
+  | { type: "flush" }
+  /** Quieter, or as loud again. */
+  | { type: "duck"; on: boolean };
+
+/** What it reports each 20 ms while there is sound, and for a while after. */
+export interface Report {
+  /** Samples of what it was told to play that were played, or flushed. */
+  position: number;
+  /** So far. */
+  underruns: number;
+  /** RMS since the last report. */
+  level: number;
+  playing: boolean;
+}
+
+/** What the page is told of the speaker. */
+export type SpeakerNews =
+  | { type: "speaker"; level: number; playing: boolean; underruns: number; position: number }
+  | { type: "heard"; heard: HeardDetail };
+
+/** So many reports are the sound of late: 400 ms. */
+export const reportsKept = 20;
+
+/** Sound that waits to be heard is kept that far. Seconds: 29 MB at 24 kHz. */
+const mostWaiting = 600;
+
+/** Messages are under way for less (ms): after that, sound is of another turn, though nobody said that the old one is over. */
+const lateness = 3_000;
 
 type Message = Record<string, unknown>;
+
+interface Content {
+  interrupted?: boolean;
+  generationComplete?: boolean;
+  turnComplete?: boolean;
+  modelTurn?: { parts?: Part[] };
+}
 
 interface Part {
   inlineData?: { data?: string; mimeType?: string };
 }
 
-export class Playback {
-  #port: MessagePort | undefined;
+/** A turn of the model's. Its sound lies between two positions. */
+interface Turn {
+  utterance: string | undefined;
+  begins: number;
+  ends: number;
+  /** Of that sound, and of what came when too much waited. */
+  ms: number;
+  lostMs: number;
+  over: boolean;
+  /** When it was. */
+  interrupted?: number;
+}
 
-  /** Takes the worklet's end of the line, in place of one before. */
-  speak(port: MessagePort): void {
+export class Playback {
+  #news: (news: SpeakerNews) => void;
+  #port: MessagePort | undefined;
+  #copy = false;
+  #ducked = false;
+
+  /** Samples that were sent to a worklet, and those that were played or flushed. */
+  #sent = 0;
+  #position = 0;
+  /** What may not have been played yet, oldest first: another worklet gets it again. */
+  #waiting: { pcm: Int16Array<ArrayBuffer>; rate: number; ends: number }[] = [];
+  #paused = true;
+  /** Where this worklet began. */
+  #base = 0;
+  #underruns = 0;
+
+  /** The turn that goes on, and those with sound to come. */
+  #turn: Turn | undefined;
+  #turns: Turn[] = [];
+  /** The newest of the model's. */
+  #utterance: string | undefined;
+  #heardMs = 0;
+
+  #levels: number[] = [];
+  #reported = 0;
+
+  constructor(news: (news: SpeakerNews) => void) {
+    this.#news = news;
+  }
+
+  /** RMS of what was played in the last 400 ms, 0 to 1. */
+  get level(): number {
+    if (performance.now() - this.#reported > reportsKept * 20) return 0;
+    return Math.sqrt(this.#levels.reduce((sum, level) => sum + level ** 2, 0) / reportsKept);
+  }
+
+  /** Makes what is played quieter by 12 dB, or not. */
+  duck(on: boolean): void {
+    if (on === this.#ducked) return;
+    this.#ducked = on;
+    this.#tell({ type: "duck", on });
+  }
+
+  /** Takes a worklet's end of the line. It gets what one before it has not played. */
+  speak(port: MessagePort, copy: boolean): void {
     this.#port?.close();
     this.#port = port;
+    this.#copy = copy;
+    this.#base = this.#position;
+    let underruns = 0;
+    port.onmessage = ({ data }) => {
+      const report = data as Report;
+      this.#underruns += report.underruns - underruns;
+      underruns = report.underruns;
+      this.#follow(report);
+    };
+    if (this.#ducked) this.#tell({ type: "duck", on: true });
+    for (const { pcm, rate, ends } of this.#waiting) {
+      this.#tell({ type: "play", pcm: pcm.slice(Math.max(0, this.#position - ends + pcm.length)), rate });
+    }
+    if (this.#paused) this.#tell({ type: "pause" });
   }
 
-  /** Follows a server message; gives what the page is to see of it. */
-  hear(message: Message): Message {
-    const content = message.serverContent as { interrupted?: boolean; modelTurn?: { parts?: Part[] } } | undefined;
-    if (!this.#port || !content) return message;
-    if (content.interrupted) this.#tell({ type: "flush" });
-    const parts = content.modelTurn?.parts;
-    const silent = parts?.filter((part) => !this.#play(part));
-    if (!silent || silent.length === parts!.length) return message;
-    return { ...message, serverContent: { ...content, modelTurn: { ...content.modelTurn, parts: silent } } };
-  }
-
-  close(): void {
-    this.#port?.close();
+  /** From now on the page gets the sound. */
+  silence(): void {
+    if (!this.#port) return;
+    this.#forget();
+    this.#turn = undefined;
+    this.#port.close();
     this.#port = undefined;
   }
 
+  /** Follows what is told to the page; gives what it is to see of it. */
+  hear(event: EngineEvent): EngineEvent {
+    if (event.type === "message") return { ...event, message: this.#hear(event.message) };
+    if (event.type === "status" && event.state !== "live") this.#turnOver(); // whatever comes is another
+    if (event.type === "transcript" && event.who === "model" && !event.final) {
+      this.#utterance = event.id;
+      if (this.#turn) this.#turn.utterance = event.id;
+    }
+    return event;
+  }
+
+  // ---- from the service ----------------------------------------------------
+
+  #hear(message: Message): Message {
+    if (!this.#port) return message;
+    if (message.toolCall) this.#pause();
+    const content = message.serverContent as Content | undefined;
+    if (!content) return message;
+
+    if (this.#turn?.interrupted && performance.now() - this.#turn.interrupted > lateness) this.#turnOver();
+    if (content.modelTurn) this.#turn ??= { utterance: this.#utterance, begins: this.#sent, ends: this.#sent, ms: 0, lostMs: 0, over: false };
+    if (content.interrupted) this.#interrupt();
+    const parts = content.modelTurn?.parts ?? [];
+    const silent = parts.filter((part) => !this.#play(part));
+    if (content.generationComplete) this.#pause();
+    if (content.turnComplete) this.#turnOver();
+    if (this.#copy || silent.length === parts.length) return message;
+    return { ...message, serverContent: { ...content, modelTurn: { ...content.modelTurn, parts: silent } } };
+  }
+
+  /** Says whether it was sound. That of a turn which was interrupted comes too late. */
   #play({ inlineData }: Part): boolean {
-    if (!inlineData?.data || !inlineData.mimeType?.startsWith("audio/pcm")) return false;
-    const pcm = fromBase64(inlineData.data).buffer;
-    this.#tell({ type: "play", pcm, rate: Number(/rate=(\d+)/.exec(inlineData.mimeType)?.[1] ?? 24_000) });
+    const sound = inlineData && decode(inlineData);
+    if (!sound) return false;
+    const { pcm, rate } = sound;
+    const turn = this.#turn!;
+    const ms = (pcm.length / rate) * 1_000;
+    if (turn.interrupted || ms === 0) return true;
+    if (turn.ms + turn.lostMs === 0) {
+      turn.begins = turn.ends = this.#sent;
+      this.#turns.push(turn);
+    }
+    if (this.#sent - this.#position > mostWaiting * rate) {
+      turn.lostMs += ms;
+      return true;
+    }
+    turn.ms += ms;
+    turn.ends = this.#sent += pcm.length;
+    this.#waiting.push({ pcm, rate, ends: this.#sent });
+    this.#paused = false;
+    this.#tell({ type: "play", pcm, rate });
     return true;
   }
 
+  #pause(): void {
+    this.#paused = true;
+    this.#tell({ type: "pause" });
+  }
+
+  #interrupt(): void {
+    // Without a turn that goes on there is nothing that could come too late.
+    if (this.#turn) this.#turn.interrupted = performance.now();
+    this.#forget(true);
+    this.#tell({ type: "flush" });
+  }
+
+  #turnOver(): void {
+    if (!this.#turn) return;
+    this.#turn.over = true;
+    this.#turn = undefined;
+    this.#pause();
+    this.#settle();
+  }
+
+  // ---- from the worklet ----------------------------------------------------
+
+  #follow({ position, level, playing }: Report): void {
+    this.#levels = [...this.#levels.slice(1 - reportsKept), level];
+    this.#reported = performance.now();
+    // What it said before it was flushed is older than what is known.
+    this.#position = Math.max(this.#position, this.#base + position);
+    while (this.#waiting[0] && this.#waiting[0].ends <= this.#position) this.#waiting.shift();
+    this.#settle();
+    this.#news({ type: "speaker", level, playing, underruns: this.#underruns, position: this.#heardMs });
+  }
+
+  /** Tells of the turns that were heard to their end. */
+  #settle(): void {
+    for (let turn; (turn = this.#turns[0]); ) {
+      this.#heardMs = heardOf(turn, this.#position);
+      if (!turn.over || this.#position < turn.ends) return;
+      this.#end(turn, false);
+    }
+  }
+
+  /** Nothing of what waits will be heard. */
+  #forget(interrupted = false): void {
+    while (this.#turns[0]) this.#end(this.#turns[0], interrupted);
+    this.#waiting = [];
+    this.#position = this.#sent;
+    this.#paused = true;
+  }
+
+  #end(turn: Turn, interrupted: boolean): void {
+    this.#turns.shift();
+    const ms = (this.#heardMs = heardOf(turn, this.#position));
+    const { utterance } = turn;
+    this.#news({ type: "heard", heard: { ...(utterance && { utterance }), ms, of: turn.ms + turn.lostMs, interrupted } });
+  }
+
   #tell(message: ToSpeaker): void {
-    this.#port?.postMessage(message, message.type === "play" ? [message.pcm] : []);
+    this.#port?.postMessage(message);
+  }
+}
+
+function heardOf({ begins, ends, ms }: Turn, position: number): number {
+  return ends === begins ? 0 : ms * Math.min(Math.max(0, (position - begins) / (ends - begins)), 1);
+}
+
+/** Undefined if it is not sound that can be played. */
+function decode({ data, mimeType }: NonNullable<Part["inlineData"]>): { pcm: Int16Array<ArrayBuffer>; rate: number } | undefined {
+  if (!data || !mimeType?.startsWith("audio/pcm")) return undefined;
+  const rate = Number(/rate=(\d+)/.exec(mimeType)?.[1] ?? 24_000);
+  if (rate < 8_000 || rate > 96_000) return undefined;
+  try {
+    const bytes = fromBase64(data);
+    return { pcm: new Int16Array(bytes.buffer, 0, bytes.length >> 1), rate };
+  } catch {
+    return undefined; // no base64: the page sees it as it came
   }
 }
 
 function fromBase64(data: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(data);
+  const chars = atob(data);
+  const bytes = new Uint8Array(chars.length);
+  for (let i = 0; i < chars.length; i++) bytes[i] = chars.charCodeAt(i);
+  return bytes;
 }
