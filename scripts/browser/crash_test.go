@@ -112,36 +112,41 @@ func TestACrashEndsOneConversationAndNothingElse(t *testing.T) {
 // behind serves what the server does, and the engine's host behind another script.
 // It counts the leases that are released.
 func behind(t *testing.T, server, first string, released *atomic.Int64) string {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /released", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, released.Load()) })
+	return before(t, server, mux, func(r *http.Response) error {
+		switch path := r.Request.URL.Path; {
+		case path == "/v1/token/release" && r.StatusCode == http.StatusNoContent:
+			released.Add(1)
+		case strings.HasPrefix(path, "/livevalet-worker"):
+			script, err := io.ReadAll(r.Body)
+			if err != nil {
+				return err
+			}
+			script = append([]byte(first), script...)
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(script)), int64(len(script))
+			r.Header.Set("Content-Length", strconv.Itoa(len(script)))
+		}
+		return nil
+	})
+}
+
+// before serves what mux does, and all else as the server gives it and change, if
+// there is one, leaves it.
+func before(t *testing.T, server string, mux *http.ServeMux, change func(*http.Response) error) string {
 	target, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := &httputil.ReverseProxy{
+	mux.Handle("/", &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host // the issuer names its socket by it
 			r.Out.Header.Del("Accept-Encoding")
 			r.Out.Header.Del("If-None-Match")
 		},
-		ModifyResponse: func(r *http.Response) error {
-			switch path := r.Request.URL.Path; {
-			case path == "/v1/token/release" && r.StatusCode == http.StatusNoContent:
-				released.Add(1)
-			case strings.HasPrefix(path, "/livevalet-worker"):
-				script, err := io.ReadAll(r.Body)
-				if err != nil {
-					return err
-				}
-				script = append([]byte(first), script...)
-				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(script)), int64(len(script))
-				r.Header.Set("Content-Length", strconv.Itoa(len(script)))
-			}
-			return nil
-		},
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/", proxy)
-	mux.HandleFunc("GET /released", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, released.Load()) })
+		ModifyResponse: change,
+	})
 	front := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		front.CloseClientConnections()
