@@ -239,8 +239,8 @@ export interface ToolAnswer {
 export interface Speaker extends EventTarget {
   /**
    * Begins to play; any number of calls. Call it in a click, before any `await`.
-   * Resolves when the sound has a way out, which is also when `blocked` may be true,
-   * and rejects with a {@link LiveValetError} if the worklets' file does not load.
+   * Resolves when there is what plays; whether the browser lets it, `blocked` tells.
+   * Rejects with a {@link LiveValetError} if the worklets' file does not load.
    */
   start(): Promise<void>;
   /** Falls silent. From now on, events `message` have the sound. */

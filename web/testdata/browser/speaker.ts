@@ -70,6 +70,31 @@ for (const options of [{ speaker: true }, { speaker: { volume: 0.5 }, worker: fa
     }));
 }
 
+test("what comes before there is a worklet is heard", async () => {
+  const { prototype } = AudioWorklet;
+  const own = prototype.addModule;
+  let load!: () => void;
+  const held = new Promise<void>((resolve) => (load = resolve));
+  prototype.addModule = async function (url) {
+    await held;
+    return own.call(this, url);
+  };
+  try {
+    await within({ speaker: true }, async (session) => {
+      const [heard, transcripts] = [heardBy(session.speaker), [] as boolean[]];
+      session.addEventListener("transcript", ({ detail }) => transcripts.push(detail.who === "model" && detail.final));
+      await session.sendRealtimeInput({ text: "hello" });
+      await until(() => transcripts.includes(true), "the turn is over");
+      same([heard, session.speaker.playing], [[], false]);
+      load();
+      await until(() => heard.length > 0, "the answer is heard");
+      same(heard, [{ utterance: "2", ms: 300, of: 300, interrupted: false }]);
+    });
+  } finally {
+    prototype.addModule = own;
+  }
+});
+
 test("a copy of the sound is left where it is asked for", () =>
   within({ speaker: { copy: true } }, async (session) => {
     const [heard, sound] = [heardBy(session.speaker), soundIn(session)];
