@@ -7,5 +7,6 @@ import "./jitterbuffer";
 import "./playback";
 import "./speaker";
 import "./resample";
+import "./gate";
 
 export { names, run } from "./harness";
