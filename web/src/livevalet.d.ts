@@ -37,6 +37,13 @@ export interface ConnectOptions {
   /** As in `@google/genai`. What the profile locks wins. */
   config?: LiveConnectConfig;
   callbacks?: Callbacks;
+  /**
+   * Starts {@link Session.microphone} first, so call `connect` in a click. What is
+   * said while the conversation is not live yet is heard when it is. No token is asked for
+   * while the browser asks the visitor, however long that takes; if the visitor refuses,
+   * `connect` rejects.
+   */
+  microphone?: boolean | MicrophoneOptions;
   /** Gives up connecting. Has no effect once `connect` has settled. */
   signal?: AbortSignal;
   /**
@@ -124,6 +131,7 @@ export class Session extends EventTarget {
   private constructor();
 
   readonly state: SessionState;
+  readonly microphone: Microphone;
   readonly tools: Tools;
   readonly speaker: Speaker;
 
@@ -310,6 +318,117 @@ export interface HeardDetail {
   interrupted: boolean;
 }
 
+// ---- the microphone ------------------------------------------------------
+
+/**
+ * What the model hears of the visitor. The sound goes from the audio thread to the
+ * engine's Worker, so a busy page does not hold it up.
+ *
+ * If the device goes away or is muted by the system for 3 s, the chosen one is asked
+ * for again, then any; without success the session tells `miclost`, and a device that
+ * is plugged in is tried.
+ */
+export interface Microphone extends EventTarget {
+  /** `"lost"`: no device is there; one that is plugged in is used. */
+  readonly state: MicrophoneState;
+  /** Of what passes, every 50 ms: event `level`. Zero while nothing does. */
+  readonly level: MicrophoneLevel;
+  /** Nothing but digital silence for 5 s: it is switched off, or dead. */
+  readonly silent: boolean;
+  /** What the browser granted; absent without a device. */
+  readonly settings: MicrophoneSettings | undefined;
+  /** Nothing is heard while true. The device stays open. After a second the service is told that the sound has ended. */
+  muted: boolean;
+  /** Default `"gated"`. */
+  mode: MicrophoneMode;
+
+  /**
+   * Asks for the microphone; resolves when sound comes from it. Call it in a click:
+   * without one browsers hold sound back until the next. Ignoring the promise is safe.
+   * Rejects with `microphone_denied`, `microphone_missing`, `microphone_busy` or
+   * `insecure_context`, or with `aborted` after {@link stop}. Called again before
+   * `stop`, it does nothing more and gives the same promise.
+   */
+  start(options?: MicrophoneOptions): Promise<void>;
+  /** Lets go of the device and tells the service that the sound has ended. */
+  stop(): void;
+  /** The visitor begins to speak, in the mode `"push-to-talk"`; throws in others. */
+  press(): void;
+  /** The visitor has spoken. */
+  release(): void;
+
+  /** The microphones there are. They have names once one was granted. */
+  devices(): Promise<MediaDeviceInfo[]>;
+  /**
+   * Changes to another, also while it is on. If that fails, the promise rejects as that
+   * of `start` and the one before stays.
+   */
+  use(deviceId: string): Promise<void>;
+
+  addEventListener<K extends keyof MicrophoneEventMap>(
+    type: K,
+    listener: ((event: MicrophoneEventMap[K]) => void) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+export type MicrophoneState = "off" | "asking" | "on" | "lost";
+
+/**
+ * - `"open"`: everything is heard, the model's own voice too unless the browser cancels it.
+ * - `"gated"`: while the model's voice is played, only what is louder than its echo is
+ *   heard, and the voice is lowered meanwhile.
+ * - `"push-to-talk"`: what is said between {@link Microphone.press} and
+ *   {@link Microphone.release} is heard. Where the configuration disables
+ *   `automaticActivityDetection`, they mark the activity.
+ */
+export type MicrophoneMode = "open" | "gated" | "push-to-talk";
+
+export interface MicrophoneOptions {
+  /** Preferred device; default: the browser's. */
+  deviceId?: string;
+  /** Default: as it was. */
+  mode?: MicrophoneMode;
+  /** Asked of the browser, which may not grant it; default true. */
+  echoCancellation?: boolean;
+  /** Likewise. */
+  noiseSuppression?: boolean;
+  /** Likewise. */
+  autoGainControl?: boolean;
+  /** In place of a device. It stays yours: `stop` does not end it. */
+  source?: MediaStream;
+}
+
+/** 1 is full scale. */
+export interface MicrophoneLevel {
+  rms: number;
+  peak: number;
+}
+
+/** As of a `MediaTrackSettings`; what the browser does not tell is absent. */
+export interface MicrophoneSettings {
+  label: string;
+  deviceId?: string | undefined;
+  sampleRate?: number | undefined;
+  /** A string says of what, if not of all sound. */
+  echoCancellation?: boolean | string | undefined;
+  noiseSuppression?: boolean | undefined;
+  autoGainControl?: boolean | undefined;
+}
+
+export interface MicrophoneEventMap {
+  /** Of state, mode, settings, `muted` or `silent`. */
+  change: Event;
+  level: Event;
+}
+
+// ---- events --------------------------------------------------------------
+
 export interface SessionEventMap {
   status: CustomEvent<StatusDetail>;
   message: CustomEvent<LiveServerMessage>;
@@ -323,6 +442,7 @@ export interface SessionEventMap {
   stalled: CustomEvent<StalledDetail>;
   sessioncap: CustomEvent<SessionCapDetail>;
   dropped: CustomEvent<DroppedDetail>;
+  miclost: CustomEvent<MicLostDetail>;
   crashed: CustomEvent<CrashedDetail>;
   closed: CustomEvent<ClosedDetail>;
 }
@@ -458,6 +578,14 @@ export interface DroppedDetail {
 }
 
 /**
+ * The microphone went away, and no other is there. The conversation goes on; the
+ * next device that is plugged in is used.
+ */
+export interface MicLostDetail {
+  error: LiveValetError;
+}
+
+/**
  * Something in the engine broke, a mistake of ours. The conversation is over, its
  * socket closed and its lease released, and `closed` follows with the code
  * `"crashed"`. You can `connect` again at once. Please report it: neither field
@@ -495,8 +623,12 @@ export type ErrorCode = Open<
   | "crashed"
   | "device_denied"
   | "device_unavailable"
+  | "insecure_context"
   | "invalid_request"
   | "locked"
+  | "microphone_busy"
+  | "microphone_denied"
+  | "microphone_missing"
   | "model_unavailable"
   | "network"
   | "protocol"

@@ -5,6 +5,7 @@ import { LiveValetError, misuse } from "./errors";
 import { checkOrigin, keepSpare } from "./link";
 import type { ConnectOptions } from "/livevalet.js";
 import { aborted, Session, type Plan } from "./session";
+import { microphoneOptions } from "./sound/microphone";
 import { speakerOptions } from "./sound/speaker";
 import { tokenSpec } from "./tokens";
 
@@ -28,7 +29,7 @@ export function preload(): Promise<void> {
 }
 
 /** Everything that can be found wrong before anything is opened. */
-function prepare({ token, profile = "default", model, config, callbacks = {}, signal, worker = true, speaker }: ConnectOptions): Plan {
+function prepare({ token, profile = "default", model, config, callbacks = {}, signal, worker = true, microphone = false, speaker }: ConnectOptions): Plan {
   if (typeof profile !== "string" || profile === "") throw misuse("profile must be a string that is not empty");
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw misuse("signal must be an AbortSignal");
   if (worker) checkOrigin();
@@ -38,6 +39,7 @@ function prepare({ token, profile = "default", model, config, callbacks = {}, si
     callbacks,
     signal,
     worker,
+    microphone: microphone === false ? undefined : microphoneOptions(microphone === true ? {} : microphone),
     speaker: speakerOptions(speaker),
   };
 }

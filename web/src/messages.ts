@@ -14,6 +14,8 @@ export type ToHost =
   | { type: "update"; id: number; setup: Record<string, unknown> }
   /** The microphone's, or the speaker's, worklet is at the other end. They may come before "open". */
   | { type: "microphone"; port: MessagePort }
+  /** Whether the microphone is kept from hearing what the speaker plays. */
+  | { type: "gate"; on: boolean }
   /** Until "no-speaker" the page gets no sound of the model's, unless it wants a copy. */
   | { type: "speaker"; port: MessagePort; copy: boolean }
   | { type: "no-speaker" }

@@ -6,6 +6,7 @@ import type * as api from "/livevalet.js";
 import { serverMessage } from "./message";
 import type { FromHost, ToHost } from "./messages";
 import { Sound } from "./sound/context";
+import { Microphone } from "./sound/microphone";
 import { Speaker } from "./sound/speaker";
 import { discard, isCloneable, release, tokenSource, type TokenSpec } from "./tokens";
 import { Tools } from "./tools";
@@ -18,8 +19,12 @@ export interface Plan {
   worker: boolean;
   /** Undefined: it is not started. */
   speaker?: api.SpeakerOptions | undefined;
+  microphone?: api.MicrophoneOptions | undefined;
   signal?: AbortSignal | undefined;
 }
+
+/** What the application is told. */
+type News = EngineEvent | { type: "miclost"; error: LiveValetError };
 
 /** How long close waits for the engine, which itself waits 1 s for the socket. */
 const closeLimit = 3_000;
@@ -49,7 +54,7 @@ export class Session extends EventTarget {
   /** Settles connect; gone once it has. */
   #connecting: ((error?: LiveValetError) => void) | undefined;
   /** News that waits until the application can listen. */
-  #held: EngineEvent[] | undefined = [];
+  #held: News[] | undefined = [];
   /** The engine was asked for a session. */
   #opened = false;
   /** The application knows of the end; the engine may still be closing. */
@@ -62,6 +67,11 @@ export class Session extends EventTarget {
   #sent = 0;
   #tools = new Tools((message, rerun) => this.#send(message, rerun));
   #sound = new Sound();
+  #microphone = new Microphone(
+    this.#sound,
+    (message, transfer) => this.#link.post(message, transfer),
+    (error) => this.#emit({ type: "miclost", error }),
+  );
   #speaker: Speaker;
 
   /** The first request for a token, which runs while the engine loads. */
@@ -75,13 +85,10 @@ export class Session extends EventTarget {
     this.#connecting = (error) => settle(this, error);
     this.#closed = new Promise((resolve) => (this.#delivered = resolve));
 
-    this.#first = this.#ask({ reason: "start", profile: plan.options.profile });
     this.#link = takeLink(plan.worker);
     this.#link.receive = (message) => this.#take(message);
-    this.#link.ready.then(
-      () => this.#open(),
-      (error) => this.#over(error),
-    );
+    if (plan.microphone) this.#listen(plan.microphone);
+    else this.#begin();
 
     this.#speaker = new Speaker(this.#sound, (message, transfer) => this.#link.post(message, transfer), plan.speaker ?? {});
     if (plan.speaker) this.#speaker.start().catch((error) => this.#giveUp(error));
@@ -94,6 +101,10 @@ export class Session extends EventTarget {
 
   get state(): SessionState {
     return this.#state;
+  }
+
+  get microphone(): api.Microphone {
+    return this.#microphone;
   }
 
   get tools(): api.Tools {
@@ -140,6 +151,23 @@ export class Session extends EventTarget {
     });
     sent.catch(() => {});
     return sent;
+  }
+
+  /** A token would go stale while the browser asks for the microphone. */
+  #listen(options: api.MicrophoneOptions): void {
+    const { granted, flows } = this.#microphone.begin(options);
+    const fail = (error: LiveValetError) => this.#giveUp(error);
+    granted.then(() => this.#begin(), fail);
+    flows.catch((error) => (this.#connecting ? fail(error) : this.#emit({ type: "miclost", error })));
+  }
+
+  #begin(): void {
+    if (this.#ended) return;
+    this.#first = this.#ask({ reason: "start", profile: this.#plan.options.profile });
+    this.#link.ready.then(
+      () => this.#open(),
+      (error) => this.#over(error),
+    );
   }
 
   #open(): void {
@@ -258,6 +286,7 @@ export class Session extends EventTarget {
   #hangUp(): void {
     if (this.#deadline !== undefined || this.#ended) return;
     this.#speaker.stop();
+    this.#microphone.stop();
     if (!this.#opened) return this.#dispose();
     this.#link.post({ type: "close" });
     this.#deadline = setTimeout(() => this.#over(), closeLimit);
@@ -277,6 +306,7 @@ export class Session extends EventTarget {
     for (const pending of this.#sends.values()) pending.reject(error ?? over());
     this.#sends.clear();
     this.#tools.close();
+    this.#microphone.close();
     this.#speaker.close();
     if (this.#connecting) {
       // Nobody can listen any more, but the callbacks hear of the end.
@@ -305,12 +335,12 @@ export class Session extends EventTarget {
 
   // ---- to the application --------------------------------------------------
 
-  #emit(event: EngineEvent): void {
+  #emit(event: News): void {
     if (this.#held) this.#held.push(event);
     else this.#deliver(event);
   }
 
-  #deliver({ type, ...detail }: EngineEvent): void {
+  #deliver({ type, ...detail }: News): void {
     const { callbacks } = this.#plan;
     if (type === "message") {
       const message = serverMessage((detail as { message: Record<string, unknown> }).message);

@@ -9,6 +9,12 @@ import { Capture } from "./sound/capture";
 import { Playback } from "./sound/playback";
 import { leaseOf, tokenSource, type Endpoint } from "./tokens";
 
+/** What matters here of a BidiGenerateContentSetup. */
+interface Setup {
+  historyConfig?: { initialHistoryInClientContent?: boolean };
+  realtimeInputConfig?: { automaticActivityDetection?: { disabled?: boolean } };
+}
+
 interface Question {
   resolve(reply: TokenReply): void;
   reject(reason: unknown): void;
@@ -19,12 +25,13 @@ const own = 0;
 
 export function serve(port: Port): void {
   const post = (message: FromHost) => port.postMessage(message, []);
-  const capture = new Capture();
   const playback = new Playback(post);
+  const capture = new Capture(playback);
   const questions = new Map<number, Question>();
   let asked = 0;
   let engine: Engine | undefined;
   let session: EngineSession | undefined;
+  let setup: Setup | undefined;
   let lease: ReturnType<typeof leaseOf>;
   let gone = false;
 
@@ -41,6 +48,12 @@ export function serve(port: Port): void {
     gone = true;
     capture.close();
     playback.silence();
+  }
+
+  /** Has the session hear the microphone; not before the history, if it announces one. */
+  function record(): void {
+    const manual = setup?.realtimeInputConfig?.automaticActivityDetection?.disabled === true;
+    capture.open((message) => session!.send(own, message), manual);
   }
 
   function askPage(request: TokenRequest, signal: AbortSignal): Promise<TokenReply> {
@@ -84,12 +97,18 @@ export function serve(port: Port): void {
             if (event.type !== "sent" || event.id !== own) post({ type: "event", event: playback.hear(event) });
           },
         });
-        capture.open((message) => session!.send(own, message));
+        setup = message.options.setup as Setup;
+        if (!setup.historyConfig?.initialHistoryInClientContent) record();
         return;
       case "send":
-        return session!.send(message.id, message.message, message.rerun);
+        session!.send(message.id, message.message, message.rerun);
+        if ((message.message.clientContent as { turnComplete?: boolean } | undefined)?.turnComplete) record();
+        return;
       case "microphone":
         return capture.listen(message.port);
+      case "gate":
+        capture.gated = message.on;
+        return;
       case "speaker":
         return playback.speak(message.port, message.copy);
       case "no-speaker":

@@ -1,20 +1,51 @@
 // The engine's host's side of the microphone: what the worklet records becomes
 // input of the session. The page is not on that way, so it cannot hold it up.
 
-/** A piece of sound as the microphone's worklet posts it: PCM16 mono of 16 kHz. */
-export interface Recorded {
-  pcm: ArrayBuffer;
+import { Gate } from "./gate";
+
+/**
+ * What the microphone's worklet posts: 20 ms of PCM16, mono, 16 kHz; or that the
+ * user holds a button to speak (begin) and lets it go (end); or that no sound follows.
+ */
+export type Recorded = ArrayBuffer | Mark;
+export type Mark = "begin" | "end" | "stop";
+
+/** What is played meanwhile. */
+export interface Played {
+  /** RMS, 0 to 1, of the loudest 20 ms that were played in the last 400. */
+  readonly level: number;
+  /** More quietly, so that whoever speaks is heard. */
+  duck(on: boolean): void;
 }
+
+type Send = (message: Record<string, unknown>) => void;
 
 const mimeType = "audio/pcm;rate=16000";
 
-/** Pieces of 20 ms that are kept until there is a session: as much as its own ring holds. */
+/** Pieces that are kept until there is a session: as much as its own ring holds. */
 const mostWaiting = 500;
 
+/** How long sound may stay away until the service is told so, which it wants after about a second (documented). */
+const pause = 1_000;
+
 export class Capture {
-  #send: ((message: Record<string, unknown>) => void) | undefined;
+  /** Whether the echo of what is played is kept from the session. */
+  gated = false;
+
+  #played: Played;
+  #gate = new Gate();
+  #send: Send | undefined;
+  #manual = false;
   #port: MessagePort | undefined;
-  #waiting: Record<string, unknown>[] = [];
+  #waiting: Recorded[] = [];
+  /** When sound came last. */
+  #heard = 0;
+  /** Runs while sound is expected to follow. */
+  #watch: ReturnType<typeof setInterval> | undefined;
+
+  constructor(played: Played) {
+    this.#played = played;
+  }
 
   /** Takes the worklet's end of the line, in place of one before. */
   listen(port: MessagePort): void {
@@ -23,24 +54,66 @@ export class Capture {
     port.onmessage = ({ data }) => this.#hear(data as Recorded);
   }
 
-  /** The session takes input from now on, what was recorded before first. */
-  open(send: (message: Record<string, unknown>) => void): void {
+  /**
+   * The session takes input from now on, what was recorded before first. manual:
+   * the service is told when an activity begins and ends, else when sound does.
+   */
+  open(send: Send, manual: boolean): void {
     this.#send = send;
-    for (const message of this.#waiting.splice(0)) send(message);
+    this.#manual = manual;
+    for (const recorded of this.#waiting.splice(0)) this.#give(recorded);
   }
 
   close(): void {
+    this.#stream(false);
     this.#port?.close();
     this.#port = undefined;
     this.#send = undefined;
     this.#waiting = [];
   }
 
-  #hear({ pcm }: Recorded): void {
-    const message = { realtimeInput: { audio: { data: toBase64(new Uint8Array(pcm)), mimeType } } };
-    if (this.#send) return this.#send(message);
-    this.#waiting.push(message);
-    if (this.#waiting.length > mostWaiting) this.#waiting.shift();
+  #hear(recorded: Recorded): void {
+    if (typeof recorded === "string") return this.#mark(recorded);
+    this.#stream(true);
+    this.#heard = performance.now();
+    const spoken = this.#gate.open;
+    this.#pass(this.#gate.pass(recorded, this.gated ? this.#played.level : 0));
+    if (spoken !== this.#gate.open) this.#played.duck(!spoken);
+  }
+
+  #mark(mark: Mark): void {
+    if (mark === "stop" && this.#watch === undefined) return; // The service knows.
+    if (mark !== "begin") this.#stream(false);
+    this.#pass(this.#gate.flush());
+    this.#give(mark);
+  }
+
+  /** Sound that stays away, for whatever reason, has stopped. */
+  #stream(on: boolean): void {
+    if (on) this.#watch ??= setInterval(() => performance.now() - this.#heard >= pause && this.#mark("stop"), pause / 4);
+    else this.#watch = void clearInterval(this.#watch);
+  }
+
+  #pass(pieces: ArrayBuffer[]): void {
+    for (const piece of pieces) this.#give(piece);
+  }
+
+  #give(recorded: Recorded): void {
+    if (this.#send) {
+      const realtimeInput = this.#toInput(recorded);
+      if (realtimeInput) this.#send({ realtimeInput });
+      return;
+    }
+    this.#waiting.push(recorded);
+    if (this.#waiting.length <= mostWaiting) return;
+    const oldest = this.#waiting.findIndex((old) => typeof old !== "string"); // What is marked stays marked.
+    this.#waiting.splice(Math.max(0, oldest), 1);
+  }
+
+  #toInput(recorded: Recorded): Record<string, unknown> | undefined {
+    if (typeof recorded !== "string") return { audio: { data: toBase64(new Uint8Array(recorded)), mimeType } };
+    if (this.#manual) return { begin: { activityStart: {} }, end: { activityEnd: {} }, stop: undefined }[recorded];
+    return recorded === "begin" ? undefined : { audioStreamEnd: true };
   }
 }
 

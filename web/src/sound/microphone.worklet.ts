@@ -1,2 +1,118 @@
-// The microphone's worklet: mono samples at the context's rate in, PCM of 16 kHz
-// in pieces of 20 ms out, straight to the engine's host.
+// The microphone's worklet: sound at the context's rate in, PCM of 16 kHz in
+// pieces of 20 ms out, straight to the engine's host.
+
+import type { Mark, Recorded } from "./capture";
+import { Resampler } from "./resample";
+
+/** What the page tells it. The port leads to the engine's host. */
+export type ToMicrophone =
+  | { type: "host"; port: MessagePort }
+  /** Whether sound passes; the mark goes before the first of it, or after the last. */
+  | { type: "pass"; on: boolean; mark?: Mark | undefined }
+  | { type: "quit" };
+
+/** What it tells the page: that sound comes, once; then how loud what passes is. */
+export type FromMicrophone = "flows" | { rms: number; peak: number };
+
+const rate = 16_000;
+const pieceLength = rate / 50;
+/** Of the context's: 50 ms, the most often that the page is told. */
+const levelLength = sampleRate / 20;
+/** Samples for which the audio thread calls. */
+const block = 128;
+
+class MicrophoneProcessor extends AudioWorkletProcessor {
+  #host: MessagePort | undefined;
+  #passes = false;
+  #quit = false;
+  #flows = false;
+
+  #resampler = new Resampler(sampleRate, rate);
+  #mono = new Float32Array(block);
+  #resampled = new Float32Array(this.#resampler.most(block));
+  #piece = new Int16Array(pieceLength);
+  #filled = 0;
+
+  #squares = 0;
+  #peak = 0;
+  #measured = 0;
+
+  constructor() {
+    super();
+    this.port.onmessage = ({ data }) => this.#take(data as ToMicrophone);
+  }
+
+  process([channels]: Float32Array[][]): boolean {
+    if (this.#quit) return false;
+    if (!channels?.length) return true;
+    if (!this.#flows) {
+      this.#flows = true;
+      this.#tell("flows");
+    }
+    if (!this.#passes) return true;
+    const mono = this.#mix(channels);
+    this.#measure(mono);
+    this.#record(mono);
+    return true;
+  }
+
+  #take(message: ToMicrophone): void {
+    switch (message.type) {
+      case "host":
+        this.#host = message.port;
+        return;
+      case "pass":
+        if (this.#filled > 0) this.#post(); // What there is of a piece is not the next speech's.
+        this.#passes = message.on;
+        if (message.on) this.#resampler.reset();
+        this.#squares = this.#peak = this.#measured = 0;
+        if (message.mark) this.#host?.postMessage(message.mark);
+        return;
+      case "quit":
+        this.#quit = true;
+    }
+  }
+
+  /** The mean of all channels, some of which may be silent. */
+  #mix(channels: Float32Array[]): Float32Array {
+    if (channels.length === 1) return channels[0]!;
+    const mono = this.#mono;
+    for (let i = 0; i < mono.length; i++) {
+      let sum = 0;
+      for (let c = 0; c < channels.length; c++) sum += channels[c]![i]!;
+      mono[i] = sum / channels.length;
+    }
+    return mono;
+  }
+
+  #measure(mono: Float32Array): void {
+    for (let i = 0; i < mono.length; i++) {
+      this.#squares += mono[i]! * mono[i]!;
+      this.#peak = Math.max(this.#peak, Math.abs(mono[i]!));
+    }
+    this.#measured += mono.length;
+    if (this.#measured < levelLength) return;
+    this.#tell({ rms: Math.sqrt(this.#squares / this.#measured), peak: this.#peak });
+    this.#squares = this.#peak = this.#measured = 0;
+  }
+
+  #record(mono: Float32Array): void {
+    const given = this.#resampler.process(mono, this.#resampled);
+    for (let i = 0; i < given; i++) {
+      this.#piece[this.#filled++] = Math.round(32_767 * Math.max(-1, Math.min(1, this.#resampled[i]!)));
+      if (this.#filled === pieceLength) this.#post();
+    }
+  }
+
+  #post(): void {
+    const pcm = this.#piece.slice().fill(0, this.#filled).buffer;
+    this.#filled = 0;
+    this.#host?.postMessage(pcm satisfies Recorded, [pcm]);
+  }
+
+  #tell(message: FromMicrophone): void {
+    this.port.postMessage(message);
+  }
+}
+
+registerProcessor("livevalet-microphone", MicrophoneProcessor);

@@ -97,10 +97,10 @@ export class Playback {
     this.#news = news;
   }
 
-  /** RMS of what was played in the last 400 ms, 0 to 1. */
+  /** RMS, 0 to 1, of the loudest 20 ms that were played in the last 400: no echo of them is louder. */
   get level(): number {
     if (performance.now() - this.#reported > reportsKept * 20) return 0;
-    return Math.sqrt(this.#levels.reduce((sum, level) => sum + level ** 2, 0) / reportsKept);
+    return Math.max(0, ...this.#levels);
   }
 
   /** Makes what is played quieter by 12 dB, or not. */

@@ -218,15 +218,17 @@ test("a speaker that is stopped tells what was heard, and leaves the sound to th
   same(host.hear(sound(40)), { serverContent: sound(40) });
 });
 
-test("the level is of the last 400 ms, and nothing once nothing is reported", () => {
+test("the level is the loudest of the last 400 ms, and nothing once nothing is reported", () => {
   const host = new Host().attach();
   const { now } = performance;
   try {
     same(host.playback.level, 0);
     for (let i = 0; i < 30; i++) host.played(i, { level: 0.5 });
     same(host.playback.level, 0.5);
-    for (let i = 0; i < 15; i++) host.played(i, { level: 0 });
-    same(host.playback.level, 0.25);
+    for (let i = 0; i < 19; i++) host.played(i, { level: 0.1 });
+    same(host.playback.level, 0.5);
+    host.played(0, { level: 0.1 });
+    same(host.playback.level, 0.1);
     performance.now = () => now.call(performance) + 500;
     same(host.playback.level, 0);
   } finally {

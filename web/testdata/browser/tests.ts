@@ -8,5 +8,6 @@ import "./playback";
 import "./speaker";
 import "./resample";
 import "./gate";
+import "./microphone";
 
 export { names, run } from "./harness";

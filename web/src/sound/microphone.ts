@@ -1,0 +1,441 @@
+// The page's side of the microphone: asks for the device, for another when that
+// one goes away, and says what passes. The sound itself does not come by here.
+
+import { LiveValetError, misuse, over } from "../errors";
+import type { ToHost } from "../messages";
+import type * as api from "/livevalet.js";
+import type { Sound } from "./context";
+import type { FromMicrophone, ToMicrophone } from "./microphone.worklet";
+
+/** How long a track may be muted, by the system or by another program. */
+const mutedLimit = 3_000;
+/** Of devices that come and go, browsers tell several times. */
+const burst = 250;
+/** After so much digital silence a microphone is switched off, or dead. */
+const silentLimit = 5_000;
+
+const none: api.MicrophoneLevel = { rms: 0, peak: 0 };
+
+const processing = ["echoCancellation", "noiseSuppression", "autoGainControl"] as const;
+
+const nodeOptions: AudioWorkletNodeOptions = { numberOfOutputs: 0, channelCountMode: "max" };
+
+/** What was started: the permission comes first, sound later. */
+interface Run {
+  granted: Promise<void>;
+  flows: Promise<void>;
+}
+
+interface Device {
+  stream: MediaStream;
+  track: MediaStreamTrack;
+  source?: MediaStreamAudioSourceNode;
+  gone: AbortController;
+}
+
+export interface Microphone {
+  addEventListener<K extends keyof api.MicrophoneEventMap>(
+    type: K,
+    listener: ((event: api.MicrophoneEventMap[K]) => void) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+export class Microphone extends EventTarget implements api.Microphone {
+  #sound: Sound;
+  #post: (message: ToHost, transfer?: Transferable[]) => void;
+  #tellLost: (error: LiveValetError) => void;
+  #closed = false;
+
+  #options: api.MicrophoneOptions = {};
+  #state: api.MicrophoneState = "off";
+  #mode: api.MicrophoneMode = "gated";
+  #muted = false;
+  #pressed = false;
+  #level = none;
+  #silentSince: number | undefined;
+  #silent = false;
+
+  /** From start to stop. */
+  #run: Run | undefined;
+  #flowed!: () => void;
+  #stopped!: (error: LiveValetError) => void;
+  /** On its way, and made. */
+  #made: Promise<AudioWorkletNode> | undefined;
+  #node: AudioWorkletNode | undefined;
+  #passes = false;
+  #device: Device | undefined;
+  /** Counts what was asked of the browser; only the newest answer is taken. */
+  #asked = 0;
+  #review: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(sound: Sound, post: (message: ToHost, transfer?: Transferable[]) => void, tellLost: (error: LiveValetError) => void) {
+    super();
+    this.#sound = sound;
+    this.#post = post;
+    this.#tellLost = tellLost;
+    sound.addEventListener("renewed", () => {
+      if (!this.#run) return;
+      this.#made = this.#sound.node("livevalet-microphone", nodeOptions);
+      if (this.#device) this.#wire().catch((error) => this.#lose(refusal(error)));
+    });
+  }
+
+  get state(): api.MicrophoneState {
+    return this.#state;
+  }
+
+  get level(): api.MicrophoneLevel {
+    return this.#level;
+  }
+
+  get silent(): boolean {
+    return this.#silent;
+  }
+
+  get settings(): api.MicrophoneSettings | undefined {
+    const track = this.#device?.track;
+    if (!track) return undefined;
+    const { deviceId, sampleRate, echoCancellation, noiseSuppression, autoGainControl } = track.getSettings();
+    return { label: track.label, deviceId, sampleRate, echoCancellation, noiseSuppression, autoGainControl };
+  }
+
+  get muted(): boolean {
+    return this.#muted;
+  }
+
+  set muted(muted: boolean) {
+    if (muted === this.#muted) return;
+    this.#muted = muted;
+    this.#pass();
+    this.#change();
+  }
+
+  get mode(): api.MicrophoneMode {
+    return this.#mode;
+  }
+
+  set mode(mode: api.MicrophoneMode) {
+    checkMode(mode);
+    if (mode === this.#mode) return;
+    this.release();
+    this.#mode = mode;
+    this.#gate();
+    this.#pass();
+    this.#change();
+  }
+
+  start(options?: api.MicrophoneOptions): Promise<void> {
+    return this.begin(microphoneOptions(options)).flows;
+  }
+
+  begin(options: api.MicrophoneOptions): Run {
+    if (this.#run) return this.#run;
+    if (this.#closed) {
+      const ended = Promise.reject(over());
+      return { granted: ended, flows: ended };
+    }
+    this.#options = options;
+    this.#mode = options.mode ?? this.#mode;
+    // Both now: the click that this may be called in counts only until an await.
+    this.#made = this.#sound.node("livevalet-microphone", nodeOptions);
+    this.#made.catch(() => {});
+    const granted = this.#acquire(options.deviceId);
+    const flows = new Promise<void>((resolve, reject) => {
+      this.#flowed = resolve;
+      this.#stopped = reject;
+      granted.then(() => this.#wire()).catch((error) => reject(refusal(error)));
+    });
+    const run = (this.#run = { granted, flows });
+    flows.then(
+      () => run === this.#run && this.#on(),
+      () => run === this.#run && this.stop(),
+    );
+    this.#set("asking");
+    return run;
+  }
+
+  stop(): void {
+    if (!this.#run) return;
+    this.#run = undefined;
+    this.#asked++;
+    this.#stopped(given());
+    clearTimeout(this.#review);
+    this.#review = undefined;
+    navigator.mediaDevices?.removeEventListener("devicechange", this.#look);
+    this.release();
+    this.#pass();
+    this.#tell({ type: "quit" });
+    this.#made = this.#node = undefined;
+    this.#drop();
+    this.#set("off");
+  }
+
+  /** The session has ended. */
+  close(): void {
+    this.#closed = true;
+    this.stop();
+  }
+
+  press(): void {
+    if (this.#mode !== "push-to-talk") throw misuse('press is for the mode "push-to-talk"');
+    this.#pressed = true;
+    this.#pass();
+  }
+
+  release(): void {
+    this.#pressed = false;
+    if (this.#mode === "push-to-talk") this.#pass();
+  }
+
+  async devices(): Promise<MediaDeviceInfo[]> {
+    const all = await mediaDevices().enumerateDevices();
+    return all.filter(({ kind }) => kind === "audioinput");
+  }
+
+  async use(deviceId: string): Promise<void> {
+    if (typeof deviceId !== "string" || deviceId === "") throw misuse("deviceId must be that of one of devices()");
+    if (this.#options.source) throw misuse("the microphone was started with a source of yours: stop it first");
+    if (this.#run) {
+      await this.#run.flows;
+      try {
+        await this.#acquire({ exact: deviceId });
+      } catch (error) {
+        this.#look(); // It may have come between the search for another.
+        throw error;
+      }
+      this.#set("on");
+    }
+    this.#options = { ...this.#options, deviceId };
+  }
+
+  // ---- the device ----------------------------------------------------------
+
+  /** Has a node of the newest context record. */
+  async #wire(): Promise<void> {
+    const made = this.#made;
+    const node = await made;
+    if (!node || made !== this.#made) return; // stopped, or renewed
+    node.port.onmessage = ({ data }) => {
+      const message = data as FromMicrophone;
+      if (message === "flows") this.#flowed();
+      else this.#hear(message);
+    };
+    const { port1, port2 } = new MessageChannel();
+    this.#node = node;
+    this.#passes = false;
+    this.#tell({ type: "host", port: port1 }, [port1]);
+    this.#post({ type: "microphone", port: port2 }, [port2]);
+    this.#gate();
+    this.#pass();
+    this.#connect();
+  }
+
+  #on(): void {
+    if (!this.#options.source) navigator.mediaDevices.addEventListener("devicechange", this.#look);
+    if (this.#state === "asking") this.#set("on");
+  }
+
+  /** Asks for a device and takes it in place of the one before. */
+  async #acquire(deviceId: ConstrainDOMString | undefined): Promise<void> {
+    const asked = ++this.#asked;
+    const { source } = this.#options;
+    try {
+      const stream = source ?? (await mediaDevices().getUserMedia({ audio: this.#constraints(deviceId) }));
+      if (asked === this.#asked) return this.#take(stream);
+      if (!source) end(stream);
+    } catch (error) {
+      if (asked === this.#asked) throw refusal(error);
+    }
+    throw given();
+  }
+
+  /** Only wishes: what a browser cannot grant is no reason to be without a microphone, its rate least of all. */
+  #constraints(deviceId: ConstrainDOMString | undefined): MediaTrackConstraints {
+    const wishes: MediaTrackConstraints = Object.fromEntries(processing.map((name) => [name, { ideal: this.#options[name] ?? true }]));
+    if (deviceId !== undefined) wishes.deviceId = typeof deviceId === "string" ? { ideal: deviceId } : deviceId;
+    return wishes;
+  }
+
+  #take(stream: MediaStream): void {
+    this.#drop();
+    const track = stream.getAudioTracks()[0]!;
+    const gone = new AbortController();
+    const { signal } = gone;
+    this.#device = { stream, track, gone };
+    this.#silentSince = undefined;
+    this.#connect();
+    track.addEventListener("ended", this.#look, { signal });
+
+    let muted: ReturnType<typeof setTimeout> | undefined;
+    const unmute = () => {
+      clearTimeout(muted);
+      if (this.#state === "lost") this.#set("on");
+    };
+    track.addEventListener("mute", () => (muted = setTimeout(() => void this.#replace(), mutedLimit)), { signal });
+    track.addEventListener("unmute", unmute, { signal });
+    signal.addEventListener("abort", () => clearTimeout(muted));
+  }
+
+  #connect(): void {
+    const device = this.#device;
+    if (!device || !this.#node) return;
+    device.source?.disconnect();
+    device.source = new MediaStreamAudioSourceNode(this.#node.context as AudioContext, { mediaStream: device.stream });
+    device.source.connect(this.#node);
+  }
+
+  #drop(): void {
+    const old = this.#device;
+    this.#device = undefined;
+    old?.gone.abort();
+    old?.source?.disconnect();
+    if (old && old.stream !== this.#options.source) end(old.stream);
+  }
+
+  /** Devices came or went, or this one ended: looks soon whether it is still the one. */
+  #look = (): void => {
+    if (!this.#run) return;
+    this.#review ??= setTimeout(async () => {
+      const run = this.#run;
+      this.#review = undefined;
+      if (!(await this.#good()) && run === this.#run) void this.#replace();
+    }, burst);
+  };
+
+  async #good(): Promise<boolean> {
+    if (this.#state === "lost" || this.#device?.track.readyState !== "live") return false;
+    if (this.#options.source) return true;
+    const present = (await this.devices()).map(({ deviceId }) => deviceId);
+    const [wanted, had] = [this.#options.deviceId, this.settings?.deviceId];
+    return (!had || present.includes(had)) && (!wanted || wanted === had || !present.includes(wanted));
+  }
+
+  /** Takes the chosen device, else any. */
+  async #replace(): Promise<void> {
+    const { deviceId, source } = this.#options;
+    let failure = refusal(new DOMException("", "NotFoundError"));
+    for (const wanted of source ? [] : new Set([deviceId, undefined])) {
+      try {
+        await this.#acquire(wanted);
+        // Who mutes one may mute all: that ends with "unmute".
+        return this.#device!.track.muted ? this.#lose(refusal(new DOMException("", "NotReadableError"))) : this.#set("on");
+      } catch (error) {
+        failure = error as LiveValetError;
+        if (failure.code === "aborted") return;
+      }
+    }
+    this.#drop();
+    this.#lose(failure);
+  }
+
+  #lose(error: LiveValetError): void {
+    if (this.#state === "lost") return;
+    this.#set("lost");
+    this.#hear(none);
+    this.#tellLost(error);
+  }
+
+  // ---- what passes ---------------------------------------------------------
+
+  #pass(): void {
+    const held = this.#mode === "push-to-talk";
+    const passes = this.#run !== undefined && !this.#muted && (!held || this.#pressed);
+    if (!this.#node || passes === this.#passes) return;
+    this.#passes = passes;
+    const mark = held ? (passes ? "begin" : "end") : this.#run ? undefined : "stop";
+    this.#tell({ type: "pass", on: passes, mark });
+    if (!passes) this.#hear(none);
+  }
+
+  #gate(): void {
+    this.#post({ type: "gate", on: this.#mode === "gated" });
+  }
+
+  #hear(level: api.MicrophoneLevel): void {
+    if (!this.#passes) level = none; // It was under way.
+    this.#level = level;
+    this.dispatchEvent(new Event("level"));
+    if (level.peak > 0 || !this.#passes) this.#silentSince = undefined;
+    else this.#silentSince ??= performance.now();
+    const silent = this.#silentSince !== undefined && performance.now() - this.#silentSince >= silentLimit;
+    if (silent === this.#silent) return;
+    this.#silent = silent;
+    this.#change();
+  }
+
+  #tell(message: ToMicrophone, transfer: Transferable[] = []): void {
+    this.#node?.port.postMessage(message, transfer);
+  }
+
+  #set(state: api.MicrophoneState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#change();
+  }
+
+  #change(): void {
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** Checks the options of start, or the option `microphone` of connect. */
+export function microphoneOptions(options: api.MicrophoneOptions = {}): api.MicrophoneOptions {
+  if (typeof options !== "object" || options === null) throw misuse("the microphone's options must be an object");
+  const { deviceId, mode, source } = options;
+  if (deviceId !== undefined && (typeof deviceId !== "string" || deviceId === "")) throw misuse("deviceId must be that of one of devices()");
+  if (mode !== undefined) checkMode(mode);
+  if (source !== undefined && !(source instanceof MediaStream && source.getAudioTracks().length > 0)) {
+    throw misuse("source must be a MediaStream with an audio track");
+  }
+  for (const name of processing) {
+    if (!["boolean", "undefined"].includes(typeof options[name])) throw misuse(`${name} must be true or false`);
+  }
+  return { ...options };
+}
+
+function checkMode(mode: unknown): void {
+  if (mode !== "open" && mode !== "gated" && mode !== "push-to-talk") {
+    throw misuse('the microphone\'s mode must be "open", "gated" or "push-to-talk"');
+  }
+}
+
+function mediaDevices(): MediaDevices {
+  if (navigator.mediaDevices) return navigator.mediaDevices;
+  if (isSecureContext) throw refusal(new DOMException("", "NotFoundError"));
+  throw failed("insecure_context", false, "browsers give microphones only to secure pages: serve this one over HTTPS, or from localhost");
+}
+
+/** What the browser's refusal of a microphone means. */
+function refusal(error: unknown): LiveValetError {
+  if (error instanceof LiveValetError) return error;
+  switch (error instanceof DOMException ? error.name : "") {
+    case "NotAllowedError":
+    case "SecurityError":
+      return failed("microphone_denied", false, "the microphone is not allowed: allow it for this page in the browser's and the system's settings, " +
+        'and in an iframe by allow="microphone"; then start it again');
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return failed("microphone_missing", true, "there is no such microphone: plug one in, or choose another, and start it again");
+    default:
+      return failed("microphone_busy", true, "the microphone does not start: close other programs that use it, or choose another, and start it again");
+  }
+}
+
+function failed(code: api.ErrorCode, retryable: boolean, message: string): LiveValetError {
+  return new LiveValetError({ code, phase: "setup", message, retryable });
+}
+
+/** Of a microphone that was stopped, or told to use another, before it was there. */
+function given(): LiveValetError {
+  return failed("aborted", true, "the microphone was stopped, or told to use another device");
+}
+
+function end(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
+}

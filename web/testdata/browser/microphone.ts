@@ -1,0 +1,359 @@
+import { connect, type LiveValetError, type MicrophoneOptions, type Session } from "/livevalet.js";
+import { Capture } from "../../src/sound/capture";
+import { within } from "./api";
+import { after, fail, rejection, same, test, thrown, until } from "./harness";
+import { journal } from "./tokens";
+
+const { mediaDevices } = navigator;
+const loudness = new AudioContext();
+
+/** A microphone that hears a tone, or nothing. */
+function stream(gain = 0.5, deviceId = "a"): MediaStream {
+  const destination = loudness.createMediaStreamDestination();
+  const tone = new OscillatorNode(loudness, { frequency: 1_000 });
+  tone.connect(new GainNode(loudness, { gain })).connect(destination);
+  tone.start();
+  const [track] = destination.stream.getAudioTracks();
+  Object.assign(track!, { getSettings: () => ({ deviceId }) });
+  return destination.stream;
+}
+
+type Ask = (audio: MediaTrackConstraints) => Promise<MediaStream>;
+
+/** The browser's microphones, as long as a test runs. */
+class Devices {
+  asked: MediaTrackConstraints[] = [];
+  given: MediaStream[] = [];
+  present = ["a"];
+  answer: Ask = async () => stream();
+
+  /** Runs a test with them. */
+  static async with(use: (devices: Devices) => Promise<void>): Promise<void> {
+    const devices = new Devices();
+    Object.assign(mediaDevices, {
+      getUserMedia: async ({ audio }: { audio: MediaTrackConstraints }) => {
+        devices.asked.push(audio);
+        const stream = await devices.answer(audio);
+        devices.given.push(stream);
+        return stream;
+      },
+      enumerateDevices: async () => [...devices.present.map((deviceId) => ({ kind: "audioinput", deviceId })), { kind: "videoinput", deviceId: "c" }],
+    });
+    try {
+      await use(devices);
+    } finally {
+      delete (mediaDevices as Partial<MediaDevices>).getUserMedia; // the shim; the browser's is the prototype's
+      delete (mediaDevices as Partial<MediaDevices>).enumerateDevices;
+    }
+  }
+
+  /** Devices come or go, which browsers tell several times. */
+  change(present: string[]): void {
+    this.present = present;
+    for (let i = 0; i < 3; i++) mediaDevices.dispatchEvent(new Event("devicechange"));
+  }
+
+  /** The tracks that are open. */
+  get live(): number {
+    return this.given.flatMap((stream) => stream.getTracks()).filter(({ readyState }) => readyState === "live").length;
+  }
+}
+
+/** What the engine was given to send: "sound" for any number of pieces, and marks. */
+function sent(session: Session): string[] {
+  const seen: string[] = [];
+  session.addEventListener("message", ({ detail }) => {
+    const { realtimeInput: input, clientContent } = (detail as any).echo ?? {};
+    const kind = clientContent ? "content" : input?.audio ? "sound" : Object.keys(input ?? {})[0];
+    if (kind === "sound") same([input.audio.mimeType, atob(input.audio.data).length], ["audio/pcm;rate=16000", 640]);
+    if (kind && (kind !== "sound" || seen.at(-1) !== "sound")) seen.push(kind);
+  });
+  return seen;
+}
+
+const hears = (seen: string[], what: string[]) => until(() => JSON.stringify(seen) === JSON.stringify(what), `${what}, and have ${seen}`);
+
+const mints = async (profile: string) => (await journal()).filter(({ body }) => body?.profile === profile).length;
+
+const refused = (name: string) => () => Promise.reject(new DOMException("as the browser says", name));
+
+test("no token is asked for while the browser asks for the microphone, and then the session hears it", () =>
+  Devices.with(async (devices) => {
+    let grant!: () => void;
+    devices.answer = () => new Promise((resolve) => (grant = () => resolve(stream())));
+    const connected = connect({ token: "/token/echo", profile: "asking", microphone: true });
+    same(devices.asked.length, 1, "asked in the click");
+    await after(500);
+    same(await mints("asking"), 0, "tokens");
+    grant();
+    const session = await connected;
+    same(await mints("asking"), 1, "tokens");
+    const seen = sent(session);
+    await hears(seen, ["sound"]);
+    await until(() => session.microphone.state === "on", "state on");
+    await session.close();
+    same([session.microphone.state, devices.live], ["off", 0]);
+    same((await rejection(session.microphone.start())).code, "aborted");
+  }));
+
+test("wishes are asked of the browser, and nothing that a device may not have", () =>
+  Devices.with(async (devices) => {
+    const [yes, no] = [{ ideal: true }, { ideal: false }];
+    await within({ microphone: { echoCancellation: false, deviceId: "a" } }, async () => {});
+    await within({ microphone: true }, async () => {});
+    same(devices.asked, [
+      { echoCancellation: no, noiseSuppression: yes, autoGainControl: yes, deviceId: { ideal: "a" } },
+      { echoCancellation: yes, noiseSuppression: yes, autoGainControl: yes },
+    ]);
+  }));
+
+for (const [name, code] of [
+  ["NotAllowedError", "microphone_denied"],
+  ["NotFoundError", "microphone_missing"],
+  ["OverconstrainedError", "microphone_missing"],
+  ["NotReadableError", "microphone_busy"],
+  ["AbortError", "microphone_busy"],
+]) {
+  test(`a browser's ${name} is ${code}, and no token is spent on it`, () =>
+    Devices.with(async (devices) => {
+      devices.answer = refused(name!);
+      const error: LiveValetError = await rejection(connect({ token: "/token/echo", profile: name!, microphone: true }));
+      same([error.code, error.phase, await mints(name!)], [code, "setup", 0]);
+      await within({}, async ({ microphone }) => {
+        same((await rejection(microphone.start())).code, code);
+        same(microphone.state, "off");
+        devices.answer = async () => stream();
+        await microphone.start();
+        same(microphone.state, "on");
+      });
+    }));
+}
+
+test("a page that is not secure is told so", async () => {
+  Object.defineProperty(navigator, "mediaDevices", { value: undefined, configurable: true });
+  Object.defineProperty(globalThis, "isSecureContext", { value: false, configurable: true });
+  try {
+    const error = await rejection(connect({ token: "/token/echo", profile: "insecure", microphone: true }));
+    same([error.code, error.phase, await mints("insecure")], ["insecure_context", "setup", 0]);
+  } finally {
+    delete (navigator as any).mediaDevices;
+    delete (globalThis as any).isSecureContext;
+  }
+});
+
+test("a connect that is given up while the browser asks leaves no microphone open", () =>
+  Devices.with(async (devices) => {
+    let grant!: () => void;
+    devices.answer = () => new Promise((resolve) => (grant = () => resolve(stream())));
+    const abort = new AbortController();
+    const connected = connect({ token: "/token/echo", profile: "given up", microphone: true, signal: abort.signal });
+    abort.abort();
+    const error = await rejection(connected);
+    same([error.code, error.phase], ["aborted", "setup"]);
+    grant();
+    await until(() => devices.given.length === 1 && devices.live === 0, "the track's end");
+    same(await mints("given up"), 0);
+  }));
+
+const wrong: [string, object][] = [
+  ["a mode that is none", { mode: "loud" }],
+  ["a device that is none", { deviceId: "" }],
+  ["a source that is none", { source: {} }],
+  ["a source without sound", { source: new MediaStream() }],
+  ["a wish that is none", { echoCancellation: "yes" }],
+];
+for (const [what, options] of wrong) {
+  test(`the microphone's options are checked: ${what}`, async () => {
+    same((await rejection(connect({ microphone: options as MicrophoneOptions }))).code, "invalid_request");
+  });
+}
+
+test("a stream of the page's own is heard, and stays its own", () =>
+  Devices.with(async (devices) => {
+    const source = stream();
+    await within({}, async (session) => {
+      const seen = sent(session);
+      await session.microphone.start({ source });
+      await hears(seen, ["sound"]);
+      same([devices.asked.length, (await rejection(session.microphone.use("a"))).code], [0, "invalid_request"]);
+      session.microphone.stop();
+      same([source.getTracks()[0]!.readyState, session.microphone.state], ["live", "off"]);
+      await hears(seen, ["sound", "audioStreamEnd"]);
+      await session.microphone.start({ source });
+      await hears(seen, ["sound", "audioStreamEnd", "sound"]);
+    });
+  }));
+
+test("a muted microphone says nothing, and that the sound has ended, once", () =>
+  Devices.with(async () => {
+    await within({ microphone: true }, async (session) => {
+      const { microphone } = session;
+      const seen = sent(session);
+      let levels = 0;
+      microphone.addEventListener("level", () => levels++);
+      await until(() => microphone.level.rms > 0.3 && microphone.level.peak > 0.45, "the tone's level");
+      const [from, before] = [performance.now(), levels];
+      microphone.muted = true;
+      same(microphone.level, { rms: 0, peak: 0 });
+      await hears(seen, ["sound", "audioStreamEnd"]);
+      await after(700);
+      same([seen, levels - before], [["sound", "audioStreamEnd"], 1], `after ${performance.now() - from} ms`);
+      microphone.muted = false;
+      await hears(seen, ["sound", "audioStreamEnd", "sound"]);
+    });
+  }));
+
+for (const [kind, config, marks] of [
+  ["the service finds out who speaks", {}, ["sound", "audioStreamEnd"]],
+  ["the page marks who speaks", { realtimeInputConfig: { automaticActivityDetection: { disabled: true } } }, ["activityStart", "sound", "activityEnd"]],
+] as const) {
+  test(`what is said while the button is held is heard, where ${kind}`, () =>
+    Devices.with(async () => {
+      await within({ config, microphone: { mode: "push-to-talk" } }, async (session) => {
+        const { microphone } = session;
+        const seen = sent(session);
+        await until(() => microphone.state === "on", "state on");
+        await after(200);
+        same(seen, []);
+        for (const times of [1, 2]) {
+          microphone.press();
+          await hears(seen, [...marks, ...marks].slice(0, times * marks.length - 1));
+          microphone.release();
+          await hears(seen, [...marks, ...marks].slice(0, times * marks.length));
+        }
+        microphone.mode = "open";
+        await hears(seen, [...marks, ...marks, "sound"]);
+        same(thrown(() => microphone.press()).code, "invalid_request");
+      });
+    }));
+}
+
+test("a history that was announced comes before what was said", () =>
+  Devices.with(async () => {
+    const config = { historyConfig: { initialHistoryInClientContent: true } };
+    await within({ config, microphone: true }, async (session) => {
+      const seen = sent(session);
+      await until(() => session.microphone.state === "on", "state on");
+      await session.sendClientContent({ turns: "I am Ada", turnComplete: false });
+      await after(200);
+      same(seen, ["content"]);
+      await session.sendClientContent({ turns: "Hello" });
+      await hears(seen, ["content", "content", "sound"]);
+    });
+  }));
+
+test("a device that ends is replaced by the chosen one, else by any, and the page asks once", () =>
+  Devices.with(async (devices) => {
+    await within({ microphone: { deviceId: "b" } }, async (session) => {
+      const { microphone } = session;
+      let lost = 0;
+      session.addEventListener("miclost", () => lost++);
+      await until(() => microphone.state === "on", "state on");
+      devices.answer = ({ deviceId }) => (deviceId ? refused("NotReadableError")() : Promise.resolve(stream(0.5, "d")));
+      const [track] = devices.given[0]!.getTracks();
+      track!.stop();
+      track!.dispatchEvent(new Event("ended"));
+      devices.change(["d"]);
+      await until(() => devices.given.length === 2, "another device");
+      await after(500);
+      same(devices.asked.slice(1).map(({ deviceId }) => deviceId), [{ ideal: "b" }, undefined]);
+      same([devices.live, microphone.state, microphone.settings?.deviceId, lost], [1, "on", "d", 0]);
+
+      devices.answer = async () => stream(0.5, "b");
+      devices.change(["d", "b"]);
+      await until(() => microphone.settings?.deviceId === "b", "the chosen device");
+      same(devices.live, 1);
+    });
+  }));
+
+test("without any device the session goes on, and takes the next that is plugged in", () =>
+  Devices.with(async (devices) => {
+    await within({ microphone: true }, async (session) => {
+      const { microphone } = session;
+      const seen = sent(session);
+      const told: string[] = [];
+      session.addEventListener("miclost", ({ detail }) => told.push(detail.error.code));
+      await hears(seen, ["sound"]);
+      devices.answer = refused("NotFoundError");
+      devices.change([]);
+      await until(() => microphone.state === "lost", "state lost");
+      devices.change(["video"]);
+      await hears(seen, ["sound", "audioStreamEnd"]);
+      same([told, devices.live, session.state], [["microphone_missing"], 0, "live"]);
+      devices.answer = async () => stream();
+      devices.change(["a"]);
+      await until(() => microphone.state === "on", "state on");
+      await hears(seen, ["sound", "audioStreamEnd", "sound"]);
+    });
+  }));
+
+test("a track that is muted for 3 s is replaced, and one that is muted, too, is waited for", () =>
+  Devices.with(async (devices) => {
+    await within({ microphone: true }, async (session) => {
+      const { microphone } = session;
+      await until(() => microphone.state === "on", "state on");
+      const mute = (on: boolean) => {
+        const track = devices.given.at(-1)!.getTracks()[0]!;
+        Object.defineProperty(track, "muted", { value: on, configurable: true });
+        track.dispatchEvent(new Event(on ? "mute" : "unmute"));
+      };
+      mute(true);
+      mute(false);
+      mute(true);
+      devices.answer = async () => {
+        const other = stream();
+        Object.defineProperty(other.getTracks()[0]!, "muted", { value: true, configurable: true });
+        return other;
+      };
+      await until(() => microphone.state === "lost", "state lost");
+      same([devices.asked.length, devices.live], [2, 1]);
+      mute(false);
+      same(microphone.state, "on");
+    });
+  }));
+
+test("another device is used at once, and one that does not start changes nothing", () =>
+  Devices.with(async (devices) => {
+    await within({ microphone: true }, async (session) => {
+      const { microphone } = session;
+      await until(() => microphone.state === "on", "state on");
+      devices.answer = async () => stream(0.5, "b");
+      await microphone.use("b");
+      same([devices.asked[1]!.deviceId, microphone.settings?.deviceId, devices.live], [{ exact: "b" }, "b", 1]);
+      devices.answer = refused("OverconstrainedError");
+      same((await rejection(microphone.use("c"))).code, "microphone_missing");
+      same([microphone.settings?.deviceId, devices.live, microphone.state], ["b", 1, "on"]);
+      same((await microphone.devices()).map(({ deviceId }) => deviceId), ["a"]);
+    });
+  }));
+
+test("a microphone that is dead is told of", () =>
+  Devices.with(async (devices) => {
+    devices.answer = async () => stream(0);
+    await within({ microphone: true }, async ({ microphone }) => {
+      await until(() => microphone.state === "on", "state on");
+      let changes = 0;
+      microphone.addEventListener("change", () => changes++);
+      for (const from = performance.now(); !microphone.silent; await after(100)) {
+        if (performance.now() - from > 9_000) fail("not silent after 9 s");
+      }
+      same(changes, 1);
+      microphone.muted = true;
+      same(microphone.silent, false);
+    });
+  }));
+
+test("until there is a session the newest 10 s are kept, and all marks", async () => {
+  const capture = new Capture({ level: 0, duck: () => fail("nothing is played") });
+  const { port1, port2 } = new MessageChannel();
+  capture.listen(port2);
+  port1.postMessage("begin");
+  for (let i = 0; i < 600; i++) port1.postMessage(new Int16Array(320).fill(i).buffer);
+  port1.postMessage("end");
+  await after(200);
+  const got: any[] = [];
+  capture.open(({ realtimeInput }) => got.push(realtimeInput), true);
+  same([got.length, got[0], got.at(-1)], [500, { activityStart: {} }, { activityEnd: {} }]);
+  same(got.slice(1, -1).map(({ audio }) => atob(audio.data).charCodeAt(0) + 256 * atob(audio.data).charCodeAt(1)), Array.from({ length: 498 }, (_, i) => i + 102));
+  capture.close();
+});
