@@ -36,7 +36,16 @@ type visitor struct {
 
 // visit opens a page of the server, which also has the paths of more.
 func visit(t *testing.T, more *http.ServeMux) visitor {
-	target, err := url.Parse(browser.Serve(t, "dev", "--listen", "127.0.0.1:0").URL)
+	server, _ := front(t, more)
+	page := browser.Launch(t).Open(server + "/version") // which no policy restricts
+	browser.Eval[any](page, "(async () => {"+visitorScript+"})().then(() => null)")
+	return visitor{page, t, server}
+}
+
+// front puts the paths of more in front of a server, target.
+func front(t *testing.T, more *http.ServeMux, args ...string) (server string, target *url.URL) {
+	t.Helper()
+	target, err := url.Parse(browser.Serve(t, append([]string{"dev", "--listen", "127.0.0.1:0"}, args...)...).URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,10 +58,7 @@ func visit(t *testing.T, more *http.ServeMux) visitor {
 		front.CloseClientConnections()
 		front.Close()
 	})
-	server := front.URL
-	page := browser.Launch(t).Open(server + "/version") // which no policy restricts
-	browser.Eval[any](page, "(async () => {"+visitorScript+"})().then(() => null)")
-	return visitor{page, t, server}
+	return front.URL, target
 }
 
 func (v visitor) with(t *testing.T) visitor { return visitor{v.Page.With(t), t, v.server} }

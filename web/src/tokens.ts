@@ -81,12 +81,36 @@ export function discard(spec: TokenSpec, reply: TokenReply): void {
 /** The lease that a reply grants, if one, and where to release it. */
 export function leaseOf(reply: TokenReply): { url: string; leaseId: string } | undefined {
   try {
-    const [grant, base] = "grant" in reply ? [reply.grant] : [JSON.parse(reply.body), reply.base];
-    const { leaseId, releaseUrl } = grant as { leaseId?: string; releaseUrl?: string };
-    return leaseId && releaseUrl ? { url: new URL(releaseUrl, base).href, leaseId } : undefined;
+    const { leaseId, releaseUrl } = grantOf(reply);
+    return leaseId && releaseUrl ? { url: new URL(releaseUrl, "base" in reply ? reply.base : undefined).href, leaseId } : undefined;
   } catch {
     return undefined; // No grant, no lease.
   }
+}
+
+/** Whether the page marks activity: what the token fixes wins over the page's setup. */
+export function marksActivity(reply: TokenReply, setup: { realtimeInputConfig?: { automaticActivityDetection?: { disabled?: boolean } } }): boolean {
+  const { disabled = false } = setup.realtimeInputConfig?.automaticActivityDetection ?? {};
+  try {
+    const { lock, allow, session } = grantOf(reply);
+    const fixed = lock === "full" || (lock === "masked" && !allow?.includes("realtimeInputConfig"));
+    return fixed ? session?.manualActivity === true : disabled;
+  } catch {
+    return disabled;
+  }
+}
+
+/** What matters here of a grant. */
+interface Granted {
+  leaseId?: string;
+  releaseUrl?: string;
+  lock?: string;
+  allow?: string[];
+  session?: { manualActivity?: boolean };
+}
+
+function grantOf(reply: TokenReply): Granted {
+  return ("grant" in reply ? reply.grant : JSON.parse(reply.body)) as Granted;
 }
 
 function askFunction({ call }: PageFunction): TokenSource {

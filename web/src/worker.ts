@@ -7,7 +7,7 @@ import type { Engine, EngineSession, Host, TokenReply, TokenRequest } from "./en
 import type { FromHost, Port, ToHost } from "./messages";
 import { Capture } from "./sound/capture";
 import { Playback } from "./sound/playback";
-import { leaseOf, tokenSource, type Endpoint } from "./tokens";
+import { leaseOf, marksActivity, tokenSource, type Endpoint } from "./tokens";
 
 /** What matters here of a BidiGenerateContentSetup. */
 interface Setup {
@@ -31,7 +31,9 @@ export function serve(port: Port): void {
   let asked = 0;
   let engine: Engine | undefined;
   let session: EngineSession | undefined;
-  let setup: Setup | undefined;
+  let setup: Setup = {};
+  let manual: boolean | undefined;
+  let historyTold = false;
   let lease: ReturnType<typeof leaseOf>;
   let gone = false;
 
@@ -50,10 +52,9 @@ export function serve(port: Port): void {
     playback.silence();
   }
 
-  /** Has the session hear the microphone; not before the history, if it announces one. */
+  /** Has the session hear the microphone, once it is known who marks activity; not before the history that it announces. */
   function record(): void {
-    const manual = setup?.realtimeInputConfig?.automaticActivityDetection?.disabled === true;
-    capture.open((message) => session!.send(own, message), manual);
+    if (manual !== undefined && historyTold) capture.open((message) => session!.send(own, message), manual);
   }
 
   function askPage(request: TokenRequest, signal: AbortSignal): Promise<TokenReply> {
@@ -75,6 +76,8 @@ export function serve(port: Port): void {
     return async (request, signal) => {
       const reply = await (asked === 0 ? askPage : ask)(request, signal);
       lease = leaseOf(reply) ?? lease;
+      manual = marksActivity(reply, setup);
+      record();
       return reply;
     };
   }
@@ -88,6 +91,8 @@ export function serve(port: Port): void {
         }, (error) => crash(...told(error)));
         return;
       case "open":
+        setup = message.options.setup as Setup;
+        historyTold = !setup.historyConfig?.initialHistoryInClientContent;
         session = engine!.open(message.options, {
           token: tokens(message.endpoint),
           release: (url, leaseId) => post({ type: "release", url, leaseId }),
@@ -97,12 +102,11 @@ export function serve(port: Port): void {
             if (event.type !== "sent" || event.id !== own) post({ type: "event", event: playback.hear(event) });
           },
         });
-        setup = message.options.setup as Setup;
-        if (!setup.historyConfig?.initialHistoryInClientContent) record();
         return;
       case "send":
         session!.send(message.id, message.message, message.rerun);
-        if ((message.message.clientContent as { turnComplete?: boolean } | undefined)?.turnComplete) record();
+        historyTold ||= (message.message.clientContent as { turnComplete?: boolean } | undefined)?.turnComplete === true;
+        record();
         return;
       case "microphone":
         return capture.listen(message.port);

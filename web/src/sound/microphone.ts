@@ -18,8 +18,6 @@ const none: api.MicrophoneLevel = { rms: 0, peak: 0 };
 
 const processing = ["echoCancellation", "noiseSuppression", "autoGainControl"] as const;
 
-const nodeOptions: AudioWorkletNodeOptions = { numberOfOutputs: 0, channelCountMode: "max" };
-
 /** What was started: the permission comes first, sound later. */
 interface Run {
   granted: Promise<void>;
@@ -81,7 +79,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     this.#tellLost = tellLost;
     sound.addEventListener("renewed", () => {
       if (!this.#run) return;
-      this.#made = this.#sound.node("livevalet-microphone", nodeOptions);
+      this.#make();
       if (this.#device) this.#wire().catch((error) => this.#lose(refusal(error)));
     });
   }
@@ -143,8 +141,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     this.#options = options;
     this.#mode = options.mode ?? this.#mode;
     // Both now: the click that this may be called in counts only until an await.
-    this.#made = this.#sound.node("livevalet-microphone", nodeOptions);
-    this.#made.catch(() => {});
+    this.#make();
     const granted = this.#acquire(options.deviceId);
     const flows = new Promise<void>((resolve, reject) => {
       this.#flowed = resolve;
@@ -215,6 +212,11 @@ export class Microphone extends EventTarget implements api.Microphone {
   }
 
   // ---- the device ----------------------------------------------------------
+
+  #make(): void {
+    this.#made = this.#sound.node("livevalet-microphone", { numberOfOutputs: 0, channelCountMode: "max" });
+    this.#made.catch(() => {}); // #wire tells
+  }
 
   /** Has a node of the newest context record. */
   async #wire(): Promise<void> {

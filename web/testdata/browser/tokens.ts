@@ -1,5 +1,5 @@
 import { LiveValetError } from "../../src/errors";
-import { discard, isCloneable, release, tokenSource, tokenSpec } from "../../src/tokens";
+import { discard, marksActivity, isCloneable, release, tokenSource, tokenSpec } from "../../src/tokens";
 import { rejection, same, test, thrown, until } from "./harness";
 
 const start = { reason: "start", profile: "default" } as const;
@@ -151,3 +151,19 @@ test("a reply that nobody took gives its lease back", async () => {
   discard(tokenSpec(undefined, document.baseURI), { status: 200, body, base: here("/token/echo"), retryAfter: null });
   await until(async () => (await journal()).some(({ path, body }) => path === "/token/release" && body.leaseId === "lease-d"), "the release");
 });
+
+for (const [what, grant, disabled, want] of [
+  ["nothing is known of the token", {}, true, true],
+  ["the token is open", { lock: "none", session: { manualActivity: false } }, true, true],
+  ["the token leaves it to the page", { lock: "masked", allow: ["tools", "realtimeInputConfig"] }, true, true],
+  ["the page wants the service to", { lock: "none", session: { manualActivity: true } }, false, false],
+  ["the token says that the service does", { lock: "masked", allow: ["tools"], session: { manualActivity: false } }, true, false],
+  ["the token says that the page does", { lock: "masked", session: { manualActivity: true } }, false, true],
+  ["the token fixes all", { lock: "full" }, true, false],
+] as const) {
+  test(`who marks activity, if ${what}`, () => {
+    const setup = { realtimeInputConfig: { automaticActivityDetection: { disabled } } };
+    same(marksActivity({ grant }, setup), want);
+    same(marksActivity({ status: 200, body: JSON.stringify(grant), base: here("/token/echo"), retryAfter: null }, setup), want);
+  });
+}
