@@ -2,6 +2,7 @@ import { connect, type LiveValetError, type MicrophoneOptions, type Session } fr
 import { Capture } from "../../src/sound/capture";
 import { within } from "./api";
 import { after, fail, rejection, same, test, thrown, until } from "./harness";
+import { click, spied } from "./speaker";
 import { journal } from "./tokens";
 
 const { mediaDevices } = navigator;
@@ -326,6 +327,24 @@ test("another device is used at once, and one that does not start changes nothin
       same((await microphone.devices()).map(({ deviceId }) => deviceId), ["a"]);
     });
   }));
+
+test("in a context that is made anew the microphone is heard again", () =>
+  spied((contexts) =>
+    Devices.with(async (devices) => {
+      await within({ microphone: true, speaker: true }, async (session) => {
+        const { microphone, speaker } = session;
+        const seen = sent(session);
+        await hears(seen, ["sound"]);
+        await contexts[0]!.suspend();
+        await until(() => speaker.blocked, "it is noticed");
+        await hears(seen, ["sound", "audioStreamEnd"]);
+        click();
+        await hears(seen, ["sound", "audioStreamEnd", "sound"]);
+        await until(() => microphone.level.rms > 0.3, "the tone's level");
+        same([contexts.length, devices.asked.length, devices.live, microphone.state], [2, 1, 1, "on"]);
+      });
+    }),
+  ));
 
 test("a microphone that is dead is told of", () =>
   Devices.with(async (devices) => {

@@ -6,7 +6,7 @@ import { noise, whole } from "./jitterbuffer";
 import { fail, rejection, same, test, thrown, until } from "./harness";
 
 /** The contexts that were made meanwhile, and what they were told, in order. */
-async function spied(use: (contexts: AudioContext[], calls: string[]) => Promise<void>): Promise<void> {
+export async function spied(use: (contexts: AudioContext[], calls: string[]) => Promise<void>): Promise<void> {
   const Own = globalThis.AudioContext;
   const contexts: AudioContext[] = [];
   const calls: string[] = [];
@@ -157,7 +157,7 @@ test("a device that is not there, and a browser that lets nobody choose, are tol
   }));
 
 /** As if somebody pressed the mouse. */
-function click(active = true): void {
+export function click(active = true): void {
   Object.defineProperty(navigator, "userActivation", { value: { isActive: active }, configurable: true });
   dispatchEvent(new PointerEvent("pointerdown"));
   delete (navigator as any).userActivation;
