@@ -156,9 +156,15 @@ export class Session extends EventTarget {
   /** A token would go stale while the browser asks for the microphone. */
   #listen(options: api.MicrophoneOptions): void {
     const { granted, flows } = this.#microphone.begin(options);
-    const fail = (error: LiveValetError) => this.#giveUp(error);
-    granted.then(() => this.#begin(), fail);
-    flows.catch((error) => (this.#connecting ? fail(error) : this.#emit({ type: "miclost", error })));
+    granted.then(
+      () => this.#begin(),
+      (error) => this.#giveUp(error),
+    );
+    flows.catch((error: LiveValetError) => {
+      if (error.code === "aborted") return; // by the page, or by the end
+      if (this.#connecting) this.#giveUp(error);
+      else this.#emit({ type: "miclost", error });
+    });
   }
 
   #begin(): void {

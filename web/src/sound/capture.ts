@@ -61,7 +61,7 @@ export class Capture {
   open(send: Send, manual: boolean): void {
     this.#send = send;
     this.#manual = manual;
-    for (const recorded of this.#waiting.splice(0)) this.#give(recorded);
+    for (const recorded of this.#waiting.splice(0)) this.#input(recorded);
   }
 
   close(): void {
@@ -76,16 +76,13 @@ export class Capture {
     if (typeof recorded === "string") return this.#mark(recorded);
     this.#stream(true);
     this.#heard = performance.now();
-    const spoken = this.#gate.open;
-    this.#pass(this.#gate.pass(recorded, this.gated ? this.#played.level : 0));
-    if (spoken !== this.#gate.open) this.#played.duck(!spoken);
+    this.#give(this.#gate.pass(recorded, this.gated ? this.#played.level : 0));
   }
 
   #mark(mark: Mark): void {
     if (mark === "stop" && this.#watch === undefined) return; // The service knows.
     if (mark !== "begin") this.#stream(false);
-    this.#pass(this.#gate.flush());
-    this.#give(mark);
+    this.#give([...this.#gate.flush(), mark]);
   }
 
   /** Sound that stays away, for whatever reason, has stopped. */
@@ -94,20 +91,25 @@ export class Capture {
     else this.#watch = void clearInterval(this.#watch);
   }
 
-  #pass(pieces: ArrayBuffer[]): void {
-    for (const piece of pieces) this.#give(piece);
+  /** What the gate gave. */
+  #give(all: Recorded[]): void {
+    this.#played.duck(this.#gate.open);
+    for (const recorded of all) {
+      if (this.#send) this.#input(recorded);
+      else this.#keep(recorded);
+    }
   }
 
-  #give(recorded: Recorded): void {
-    if (this.#send) {
-      const realtimeInput = this.#toInput(recorded);
-      if (realtimeInput) this.#send({ realtimeInput });
-      return;
-    }
+  #keep(recorded: Recorded): void {
     this.#waiting.push(recorded);
     if (this.#waiting.length <= mostWaiting) return;
     const oldest = this.#waiting.findIndex((old) => typeof old !== "string"); // What is marked stays marked.
     this.#waiting.splice(Math.max(0, oldest), 1);
+  }
+
+  #input(recorded: Recorded): void {
+    const realtimeInput = this.#toInput(recorded);
+    if (realtimeInput) this.#send!({ realtimeInput });
   }
 
   #toInput(recorded: Recorded): Record<string, unknown> | undefined {

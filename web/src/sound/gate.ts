@@ -51,10 +51,7 @@ export class Gate {
    * may be echoing: what was played in the last 400 ms.
    */
   pass(piece: ArrayBuffer, played: number): ArrayBuffer[] {
-    if (played < inaudible) {
-      this.#loud = this.#through = 0;
-      return [...this.flush(), piece];
-    }
+    if (played < inaudible) return [...this.flush(), piece];
     const level = rms(piece);
     this.#loud = level > Math.max(played * this.#coupling * margin, hush) ? this.#loud + 1 : 0;
     this.#through = this.#loud >= believed ? after : Math.max(0, this.#through - 1);
@@ -65,8 +62,9 @@ export class Gate {
     return this.#held.length > before ? [silenced(this.#held.shift()!)] : [];
   }
 
-  /** Gives what is held back; nobody spoke. */
+  /** Gives what is held back: nobody spoke, or speaks any more. */
   flush(): ArrayBuffer[] {
+    this.#loud = this.#through = 0;
     return this.#held.splice(0).map(silenced);
   }
 

@@ -363,7 +363,7 @@ test("a microphone that is dead is told of", () =>
   }));
 
 test("until there is a session the newest 10 s are kept, and all marks", async () => {
-  const capture = new Capture({ level: 0, duck: () => fail("nothing is played") });
+  const capture = new Capture({ level: 0, duck: (on) => on && fail("nothing is played") });
   const { port1, port2 } = new MessageChannel();
   capture.listen(port2);
   port1.postMessage("begin");
@@ -376,3 +376,22 @@ test("until there is a session the newest 10 s are kept, and all marks", async (
   same(got.slice(1, -1).map(({ audio }) => atob(audio.data).charCodeAt(0) + 256 * atob(audio.data).charCodeAt(1)), Array.from({ length: 498 }, (_, i) => i + 102));
   capture.close();
 });
+
+test("the voice is lowered while somebody speaks over it, and not after the microphone was muted", async () => {
+  const ducked: boolean[] = [];
+  const capture = new Capture({ level: 0.01, duck: (on) => ducked.at(-1) !== on && ducked.push(on) });
+  capture.gated = true;
+  const { port1, port2 } = new MessageChannel();
+  capture.listen(port2);
+  for (let i = 0; i < 5; i++) port1.postMessage(new Int16Array(320).fill(10_000).buffer);
+  await until(() => ducked.at(-1), "the voice is lowered");
+  await until(() => ducked.at(-1) === false, "it is not any more");
+  same(ducked, [false, true, false]);
+  capture.close();
+});
+
+test("a connect that fails lets go of the microphone", () =>
+  Devices.with(async (devices) => {
+    const error = await rejection(connect({ token: "/token/echo", profile: "refused", microphone: true }));
+    same([error.code, devices.given.length, devices.live], ["quota", 1, 0]);
+  }));
