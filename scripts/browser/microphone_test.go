@@ -238,25 +238,25 @@ func TestAToneArrivesAsItIs(t *testing.T) {
 	}
 }
 
-// TestTheFirstSyllableIsHeard speaks before there is a token.
+// TestTheFirstSyllableIsHeard speaks before there is a token, until the worklet has
+// heard 600 ms.
 func TestTheFirstSyllableIsHeard(t *testing.T) {
 	t.Parallel()
 	w := listen(t)
 	page := w.open(t, browser.Launch(t, noGesture))
-	run[any](page, `const { context, volume, source } = tones([1_000], 0);
-		const session = await connect({
+	run[any](page, `const { volume, source } = tones([1_000], 0);
+		await connect({
 			microphone: { source },
 			async token() {
-				await made.flows;
+				await until(() => made.told?.length > 0);
 				volume.gain.value = 0.5;
-				await passes(context, 0.8);
+				await until(() => made.told.filter(({ rms }) => rms > 0.3).length >= 12); // of 50 ms
 				volume.gain.value = 0;
 				const answer = await fetch("/v1/token", { method: "POST" });
 				return answer.json();
 			},
 		});
 		return null;`)
-	w.waitFor(time.Second)
 	eventually(t, "500 ms of a tone", func() (bool, string) {
 		pcm, _ := w.sound()
 		loud := 0
@@ -313,30 +313,40 @@ func TestNothingOvertakesTheHistory(t *testing.T) {
 }
 
 // TestABusyPageDoesNotHoldUpTheMicrophone blocks the page for 500 ms, again and
-// again: each would be a gap, were the page on the way.
+// again. Were it on the way, no sound would arrive meanwhile but what was under way.
 func TestABusyPageDoesNotHoldUpTheMicrophone(t *testing.T) {
 	t.Parallel()
+	const blocks, underWay = 4, 100 * time.Millisecond
 	w := listen(t)
 	page := w.open(t, browser.Launch(t, noGesture))
 	run[any](page, `const { source } = tones([1_000], 0.5);
 		await connect({ microphone: { source } });
 		return null;`)
 	w.waitFor(time.Second)
-	shortest := time.Hour
-	for range 4 {
+	arrived, gap := 0, time.Hour
+	for range blocks {
+		block := run[struct{ From, To int64 }](page, `const from = Date.now();
+			while (Date.now() < from + 500);
+			return { from, to: Date.now() };`)
+		from, to := time.UnixMilli(block.From), time.UnixMilli(block.To)
 		_, before := w.sound()
-		run[any](page, "for (const end = performance.now() + 500; performance.now() < end; ); return null")
-		w.waitFor(time.Duration(len(before))*20*time.Millisecond + 700*time.Millisecond)
+		w.waitFor(time.Duration(len(before))*20*time.Millisecond + 200*time.Millisecond)
 		_, times := w.sound()
 		longest := time.Duration(0)
-		for i := len(before); i < len(times); i++ {
-			longest = max(longest, times[i].Sub(times[i-1]))
+		for i, at := range times[1:] {
+			if at.After(from) && times[i].Before(to) {
+				longest = max(longest, at.Sub(times[i]))
+			}
+			if at.After(from.Add(underWay)) && at.Before(to) {
+				arrived++
+			}
 		}
-		shortest = min(shortest, longest)
+		gap = min(gap, longest)
 	}
-	t.Logf("longest gap between pieces while the page is blocked for 500 ms: %v", shortest)
-	if shortest > 400*time.Millisecond {
-		t.Errorf("a blocked page makes a gap of %v", shortest)
+	t.Logf("%d pieces of 20 ms arrived while the page was blocked, of %d; the longest gap of the best of %d blocks was %v",
+		arrived, blocks*20, blocks, gap.Round(time.Millisecond))
+	if arrived < blocks*20/4 {
+		t.Errorf("%d pieces arrived while the page was blocked", arrived)
 	}
 }
 

@@ -11,7 +11,8 @@ globalThis.AudioWorkletNode = class extends AudioWorkletNode {
     super(context, name, options);
     made[name] = this;
     if (name === "livevalet-microphone") {
-      made.flows = new Promise((resolve) => this.port.addEventListener("message", ({ data }) => data === "flows" && resolve()));
+      made.told = []; // "flows", then levels
+      this.port.addEventListener("message", ({ data }) => made.told.push(data));
     }
   }
 };
