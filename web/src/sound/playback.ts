@@ -35,6 +35,9 @@ export type SpeakerNews =
 /** So many reports are the sound of late: 400 ms. */
 export const reportsKept = 20;
 
+/** A worklet says when it falls silent; one that says nothing for so long (ms) is gone, and no thread is that late. */
+const longestReport = 2_000;
+
 /** Sound that waits to be heard is kept that far. Seconds: 29 MB at 24 kHz. */
 const mostWaiting = 600;
 
@@ -99,7 +102,7 @@ export class Playback {
 
   /** RMS, 0 to 1, of the loudest 20 ms that were played in the last 400: no echo of them is louder. */
   get level(): number {
-    if (performance.now() - this.#reported > reportsKept * 20) return 0;
+    if (performance.now() - this.#reported > longestReport) return 0;
     return Math.max(0, ...this.#levels);
   }
 

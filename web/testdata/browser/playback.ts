@@ -229,7 +229,7 @@ test("the level is the loudest of the last 400 ms, and nothing once nothing is r
     same(host.playback.level, 0.5);
     host.played(0, { level: 0.1 });
     same(host.playback.level, 0.1);
-    performance.now = () => now.call(performance) + 500;
+    performance.now = () => now.call(performance) + 2_500;
     same(host.playback.level, 0);
   } finally {
     performance.now = now;
