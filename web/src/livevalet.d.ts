@@ -54,8 +54,8 @@ export interface ConnectOptions {
   worker?: boolean;
   /**
    * Has the model's sound played from the first on. Call `connect` in a click then,
-   * before any `await` of your own: browsers let sound begin only there. If the
-   * speaker cannot be started, the conversation ends with its error.
+   * before any `await` of your own: browsers let sound begin only there. Rejects if
+   * the worklets' file does not load.
    */
   speaker?: boolean | SpeakerOptions;
 }

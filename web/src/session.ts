@@ -73,6 +73,8 @@ export class Session extends EventTarget {
     (error) => this.#emit({ type: "miclost", error }),
   );
   #speaker: Speaker;
+  /** There is a speaker, or none is wanted. */
+  #audible: boolean;
 
   /** The first request for a token, which runs while the engine loads. */
   #first: TokenInFlight | undefined;
@@ -91,7 +93,16 @@ export class Session extends EventTarget {
     else this.#begin();
 
     this.#speaker = new Speaker(this.#sound, (message, transfer) => this.#link.post(message, transfer), plan.speaker ?? {});
-    if (plan.speaker) this.#speaker.start().catch((error) => this.#giveUp(error));
+    this.#audible = !plan.speaker;
+    if (plan.speaker) {
+      this.#speaker.start().then(
+        () => {
+          this.#audible = true;
+          this.#settleIfLive();
+        },
+        (error) => this.#giveUp(error),
+      );
+    }
 
     plan.signal?.addEventListener("abort", this.#abort);
     addEventListener("online", this.#doubt);
@@ -224,7 +235,11 @@ export class Session extends EventTarget {
     if (this.#ended) return;
     if (event.type === "status") this.#state = event.state;
     this.#emit(event);
-    if (this.#state === "live" && this.#connecting) this.#live();
+    this.#settleIfLive();
+  }
+
+  #settleIfLive(): void {
+    if (this.#state === "live" && this.#connecting && this.#audible) this.#live();
   }
 
   #settleSend(id: number, failure?: Failure): void {

@@ -80,7 +80,8 @@ test("what comes before there is a worklet is heard", async () => {
     return own.call(this, url);
   };
   try {
-    await within({ speaker: true }, async (session) => {
+    await within({}, async (session) => {
+      void session.speaker.start();
       const [heard, transcripts] = [heardBy(session.speaker), [] as boolean[]];
       session.addEventListener("transcript", ({ detail }) => transcripts.push(detail.who === "model" && detail.final));
       await session.sendRealtimeInput({ text: "hello" });
