@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -52,18 +53,23 @@ type Server struct {
 	err  error         // how it ended; read after done
 }
 
-// ready begins the line that every server of this project prints on its
-// standard output when it serves; the address follows.
-const ready = "livevalet: ready "
+// announcement is the line that every server of this project prints when it serves.
+var announcement = regexp.MustCompile(`^livevalet: ready (.*)`)
 
 // Serve starts cmd, made by [Command], and returns when it announced itself.
 // It fails when the program ends before that or ctx is done; the error then
 // holds what the program printed. The caller stops the server.
 func Serve(ctx context.Context, cmd *exec.Cmd) (*Server, error) {
+	return ServeForeign(ctx, cmd, announcement)
+}
+
+// ServeForeign is Serve for another project's program: the line by which that
+// announces itself, on either output, matches ready, whose first group is the URL.
+func ServeForeign(ctx context.Context, cmd *exec.Cmd, ready *regexp.Regexp) (*Server, error) {
 	s := &Server{cmd: cmd, log: new(log), done: make(chan struct{})}
-	stdout, w := io.Pipe()
+	printed, w := io.Pipe()
 	cmd.Stdout = io.MultiWriter(w, s.log)
-	cmd.Stderr = s.log
+	cmd.Stderr = cmd.Stdout
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -74,13 +80,13 @@ func Serve(ctx context.Context, cmd *exec.Cmd) (*Server, error) {
 	}()
 	url := make(chan string, 1)
 	go func() {
-		for lines := bufio.NewScanner(stdout); lines.Scan(); {
-			if rest, ok := strings.CutPrefix(lines.Text(), ready); ok {
-				url <- strings.TrimSpace(rest)
+		for lines := bufio.NewScanner(printed); lines.Scan(); {
+			if match := ready.FindStringSubmatch(lines.Text()); match != nil {
+				url <- strings.TrimSpace(match[1])
 				break
 			}
 		}
-		_, _ = io.Copy(io.Discard, stdout) // so that it never waits for a reader
+		_, _ = io.Copy(io.Discard, printed) // so that it never waits for a reader
 	}()
 	select {
 	case s.URL = <-url:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -126,6 +127,19 @@ func TestServe(t *testing.T) {
 			t.Errorf("it died of the SIGTERM that it was sent, but Stop says %v", err)
 		}
 		eventually(t, "the background process is gone", func() bool { return gone(pid()) })
+	})
+	t.Run("another project's announces itself in its own words, on its standard error too", func(t *testing.T) {
+		cmd, _ := shell(t, t.Context(), `echo 7; echo "listening on ws://127.0.0.1:1 now" >&2; sleep 600`)
+		s, err := child.ServeForeign(t.Context(), cmd, regexp.MustCompile(`^listening on (\S+)`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.URL != "ws://127.0.0.1:1" {
+			t.Errorf("URL is %q", s.URL)
+		}
+		if err := s.Stop(10 * time.Second); err != nil {
+			t.Error(err)
+		}
 	})
 	t.Run("one that ends well when asked is stopped without an error, twice", func(t *testing.T) {
 		cmd, _ := shell(t, t.Context(), `trap 'exit 0' TERM; echo "livevalet: ready http://127.0.0.1:1"; while :; do sleep 0.01; done`)
