@@ -1,13 +1,15 @@
 # The build and the tests are Go programs under scripts/; this only names them.
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test soak bench fmt clean
+.PHONY: help build run test test-engines soak bench fmt clean
 
 help:
 	@echo 'make build   bin/livevalet and web/dist/, what changed since the last time'
 	@echo 'make run     build, then page, issuer and emulator at http://localhost:8080'
 	@echo '             (LISTEN=host:port for another address)'
 	@echo 'make test    everything that continuous integration runs'
+	@echo 'make test-engines  the page in Chromium, Firefox and WebKitGTK, which it'
+	@echo '             installs if it may; about two minutes'
 	@echo 'make soak    fuzz and property tests in their long form; a minute for each target'
 	@echo 'make bench   measure the program under load, with tables; about two minutes'
 	@echo 'make fmt     format the Go files'
@@ -21,6 +23,9 @@ run: build
 
 test:
 	@go run ./scripts/test
+
+test-engines:
+	@go run ./scripts/test -engines
 
 soak: build
 	@go run ./scripts/soak

@@ -15,15 +15,21 @@ import (
 
 // events runs a `go test -json`, or what prints like it, and reads what it says.
 func events(cmd *exec.Cmd) (tally, report) {
+	result, why, _ := rawEvents(cmd)
+	return result, why
+}
+
+// rawEvents is events, and gives what it has read, too.
+func rawEvents(cmd *exec.Cmd) (result tally, why report, lines []byte) {
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	err := child.Run(cmd)
-	result, why := readEvents(out.Bytes())
+	result, why = readEvents(out.Bytes())
 	if err != nil && result.failed == 0 { // it did not get as far as a test
 		result.failed = 1
 		why = report(fmt.Sprintf("%s%s: %v", &errOut, strings.Join(cmd.Args, " "), err))
 	}
-	return result, why
+	return result, why, out.Bytes()
 }
 
 // An event is one line of `go test -json`; see `go doc cmd/test2json`.
@@ -34,6 +40,7 @@ type event struct {
 	FailedBuild string // of a package's fail: the build that failed
 	Test        string // empty: about the package
 	Output      string
+	Elapsed     float64 // seconds, of the end of a test
 }
 
 // A testKey names a test, or with Test "" its package, or with Package "" a build.

@@ -105,3 +105,23 @@ not an event
 		t.Errorf("got %v and %q, want %v and the test's name", got, why, want)
 	}
 }
+
+func TestListNamesWhatPassedToo(t *testing.T) {
+	got := list([]byte(`{"Action":"run","Test":"TestAll/Firefox/it_plays"}
+{"Action":"output","Test":"TestAll/Firefox/it_plays","Output":"--- PASS: TestAll/Firefox/it_plays (1.25s)\n"}
+{"Action":"output","Test":"TestAll/Firefox/it_plays","Output":"at 48000 Hz\n"}
+{"Action":"pass","Test":"TestAll/Firefox/it_plays","Elapsed":1.25}
+{"Action":"output","Test":"TestAll/Firefox/it_records","Output":"told elsewhere\n"}
+{"Action":"fail","Test":"TestAll/Firefox/it_records","Elapsed":12}
+{"Action":"fail","Test":"TestAll/Firefox","Elapsed":13}
+{"Action":"fail","Test":"TestAll","Elapsed":13}
+{"Action":"fail","Elapsed":13}
+`))
+	const want = `pass     1.2s  Firefox: it plays
+    at 48000 Hz
+fail    12.0s  Firefox: it records
+`
+	if string(got) != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

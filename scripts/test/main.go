@@ -2,6 +2,7 @@
 //
 //	go run ./scripts/test
 //	go run ./scripts/test -only '^(build|tests in Chrome)$'
+//	go run ./scripts/test -engines
 //
 // It goes on after a failure, so that one run shows all of them, repeats
 // nothing, and needs no terminal. Its last line is "N passed, N failed". What
@@ -32,6 +33,7 @@ func main() {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	only := flag.String("only", "", "the steps whose name matches this expression")
+	engines := flag.Bool("engines", false, "the page's tests in three browser engines, instead of all else")
 	flag.Parse()
 	name, err := regexp.Compile(*only)
 	var p *project
@@ -43,7 +45,11 @@ func main() {
 		fmt.Println(tally{failed: 1})
 		os.Exit(1)
 	}
-	steps := slices.DeleteFunc(p.steps(), func(s step) bool { return !name.MatchString(s.name) })
+	steps := p.steps()
+	if *engines {
+		steps = p.engineSteps()
+	}
+	steps = slices.DeleteFunc(steps, func(s step) bool { return !name.MatchString(s.name) })
 	if len(steps) == 0 {
 		fmt.Fprintf(os.Stderr, "test: no step matches %s\n", name)
 		os.Exit(1)

@@ -2,26 +2,38 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
 // steps are all that must hold, in an order in which each finds what it needs.
 func (p *project) steps() []step {
-	const bundle = "-tags=bundle" // with what the build made: all files are looked at
+	const all = "-tags=bundle,engines" // with what the build made: all files are looked at
 	return []step{
-		{"tools", 5 * time.Minute, one(p.installTools)},
+		{"tools", 5 * time.Minute, one(p.install(tools))},
 		{"gofmt", time.Minute, one(p.gofmt)},
 		{"build", 5 * time.Minute, one(p.command("", "go", "run", "./scripts/build"))},
 		{"build without page", 3 * time.Minute, one(p.command("", "go", "build", "./..."))},
 		{"types", 3 * time.Minute, one(p.types)},
-		{"vet", 5 * time.Minute, one(p.command("", "go", "vet", bundle, "./..."))},
+		{"vet", 5 * time.Minute, one(p.command("", "go", "vet", all, "./..."))},
 		{"vet wasm", 3 * time.Minute, one(p.command("js", "go", "vet", "./wasm/..."))},
-		{"staticcheck", 5 * time.Minute, one(p.staticcheck("", bundle, "./..."))},
+		{"staticcheck", 5 * time.Minute, one(p.staticcheck("", all, "./..."))},
 		{"staticcheck wasm", 3 * time.Minute, one(p.staticcheck("js", "./wasm/..."))},
 		{"tests", 15 * time.Minute, p.nativeTests},
 		{"tests in Chrome", 8 * time.Minute, p.wasmTests},
 		{"SDK in Node", 3 * time.Minute, p.sdkTests},
 		{"examples", 3 * time.Minute, p.examples},
+	}
+}
+
+// engineSteps are what must hold in every browser engine.
+func (p *project) engineSteps() []step {
+	return []step{
+		{"tools", 10 * time.Minute, one(p.install(slices.Concat(tools, engineTools)))},
+		{"build", 5 * time.Minute, one(p.command("", "go", "run", "./scripts/build"))},
+		{"Chromium", 8 * time.Minute, p.engineTests("Chromium")},
+		{"Firefox", 8 * time.Minute, p.engineTests("Firefox")},
+		{"WebKitGTK", 8 * time.Minute, p.engineTests("WebKitGTK")},
 	}
 }
 

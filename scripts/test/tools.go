@@ -24,26 +24,37 @@ var tools = []tool{
 	{[]string{"gcc", "clang"}, []string{"gcc", "libc6-dev"}, "the race detector"},
 }
 
-// installTools installs what is missing, if it may.
-func (p *project) installTools(ctx context.Context) error {
-	lacking := missing(tools, exec.LookPath)
-	if len(lacking) == 0 {
+// engineTools are what the tests in three engines need beside tools.
+var engineTools = []tool{
+	{[]string{"firefox-esr"}, []string{"firefox-esr"}, "the tests in Firefox"},
+	{[]string{"WebKitWebDriver"}, []string{"webkit2gtk-driver", "gstreamer1.0-pulseaudio", "gstreamer1.0-plugins-good"}, "the tests in WebKitGTK"},
+	{[]string{"Xvfb"}, []string{"xvfb"}, "WebKitGTK, which has no headless form"},
+	{[]string{"pulseaudio"}, []string{"pulseaudio"}, "sound where there is no sound card"},
+}
+
+// install is a check that the tools are there. It installs what is missing, if
+// it may.
+func (p *project) install(tools []tool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		lacking := missing(tools, exec.LookPath)
+		if len(lacking) == 0 {
+			return nil
+		}
+		if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
+			return errors.New(advice(lacking))
+		}
+		for _, args := range aptCommands(lacking) {
+			cmd := p.in(ctx, "", "apt-get", args...)
+			cmd.Env = append(cmd.Environ(), "DEBIAN_FRONTEND=noninteractive")
+			if _, err := run(cmd); err != nil {
+				return fmt.Errorf("%w\n%s", err, advice(lacking))
+			}
+		}
+		if lacking = missing(tools, exec.LookPath); len(lacking) > 0 {
+			return errors.New(advice(lacking))
+		}
 		return nil
 	}
-	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
-		return errors.New(advice(lacking))
-	}
-	for _, args := range aptCommands(lacking) {
-		cmd := p.in(ctx, "", "apt-get", args...)
-		cmd.Env = append(cmd.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if _, err := run(cmd); err != nil {
-			return fmt.Errorf("%w\n%s", err, advice(lacking))
-		}
-	}
-	if lacking = missing(tools, exec.LookPath); len(lacking) > 0 {
-		return errors.New(advice(lacking))
-	}
-	return nil
 }
 
 func missing(tools []tool, look func(string) (string, error)) (lacking []tool) {
