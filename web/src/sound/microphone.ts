@@ -416,7 +416,7 @@ function mediaDevices(): MediaDevices {
 /** What the browser's refusal of a microphone means. */
 function refusal(error: unknown): LiveValetError {
   if (error instanceof LiveValetError) return error;
-  switch (error instanceof DOMException ? error.name : "") {
+  switch ((error as Error | undefined)?.name) { // In WebKit an OverconstrainedError is no DOMException.
     case "NotAllowedError":
     case "SecurityError":
       return failed("microphone_denied", false, "the microphone is not allowed: allow it for this page in the browser's and the system's settings, " +

@@ -36,6 +36,8 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
   #squares = 0;
   #peak = 0;
   #measured = 0;
+  /** The page was told so last. */
+  #loud = false;
 
   constructor() {
     super();
@@ -44,7 +46,10 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
 
   process([channels]: Float32Array[][]): boolean {
     if (this.#quit) return false;
-    if (!channels?.length) return true;
+    if (!channels?.length) {
+      this.#hush();
+      return true;
+    }
     if (!this.#flows) {
       this.#flows = true;
       this.#tell("flows");
@@ -85,6 +90,13 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
     return mono;
   }
 
+  /** No sound comes: nothing is connected, or it is Firefox, where silence has no channels. */
+  #hush(): void {
+    if (this.#loud) this.#tell({ rms: 0, peak: 0 });
+    this.#loud = false;
+    this.#squares = this.#peak = this.#measured = 0;
+  }
+
   #measure(mono: Float32Array): void {
     for (let i = 0; i < mono.length; i++) {
       this.#squares += mono[i]! * mono[i]!;
@@ -93,6 +105,7 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
     this.#measured += mono.length;
     if (this.#measured < levelLength) return;
     this.#tell({ rms: Math.sqrt(this.#squares / this.#measured), peak: this.#peak });
+    this.#loud = this.#peak > 0;
     this.#squares = this.#peak = this.#measured = 0;
   }
 
