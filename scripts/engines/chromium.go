@@ -1,7 +1,12 @@
 package engines
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -15,7 +20,31 @@ type chromium struct {
 
 func launchChromium(t testing.TB) Page {
 	t.Helper()
-	return chromium{browser.Launch(t).Open("about:blank")}
+	tone := filepath.Join(t.TempDir(), "tone.wav")
+	if err := os.WriteFile(tone, toneFile(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return chromium{browser.Launch(t,
+		chromedp.Flag("use-fake-ui-for-media-stream", true), // nobody needs to allow the microphone
+		chromedp.Flag("use-fake-device-for-media-stream", true),
+		chromedp.Flag("use-file-for-fake-audio-capture", tone),
+	).Open("about:blank")}
+}
+
+// toneFile is a second of the tone as a WAV file, to be played over and over.
+func toneFile() []byte {
+	const rate = 48_000
+	var b bytes.Buffer
+	b.WriteString("RIFF")
+	header := []any{uint32(36 + 2*rate), []byte("WAVEfmt "), uint32(16), uint16(1), uint16(1),
+		uint32(rate), uint32(2 * rate), uint16(2), uint16(16), []byte("data"), uint32(2 * rate)}
+	for _, field := range header {
+		_ = binary.Write(&b, binary.LittleEndian, field)
+	}
+	for i := range rate {
+		_ = binary.Write(&b, binary.LittleEndian, int16(16_000*math.Sin(2*math.Pi*Tone*float64(i)/rate)))
+	}
+	return b.Bytes()
 }
 
 func (c chromium) Open(t testing.TB, url string) {

@@ -10,6 +10,7 @@ package engines
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -92,13 +93,32 @@ func serve(t testing.TB, env []string, ready, name string, args ...string) *chil
 	return server
 }
 
-// soundCard gives the programs with this environment a sound card. Without one
-// the clock of an AudioContext stands still, in all engines but Chromium.
+// Tone is what the microphone of every engine hears, in Hz.
+const Tone = 1000
+
+// pulse sets up a sound server: a speaker, and a microphone that is the monitor of
+// another one, where the tone is played. Browsers do not take a monitor itself.
+const pulse = `
+load-module module-native-protocol-unix
+load-module module-null-sink sink_name=speaker
+load-module module-null-sink sink_name=air
+load-module module-sine sink=air frequency=%d
+load-module module-remap-source master=air.monitor source_name=microphone
+set-default-sink speaker
+set-default-source microphone
+`
+
+// soundCard gives the programs with this environment a speaker and a microphone.
+// Without a card the clock of an AudioContext stands still, in all engines but
+// Chromium.
 func soundCard(t testing.TB, env []string) {
 	t.Helper()
-	serve(t, env, `(Daemon startup complete)`, "pulseaudio", "-n", "-v",
-		"--load=module-null-sink", "--load=module-native-protocol-unix", "--exit-idle-time=-1",
-		"--daemonize=no", "--high-priority=no", "--realtime=no")
+	script := filepath.Join(t.TempDir(), "pulse.pa")
+	if err := os.WriteFile(script, fmt.Appendf(nil, pulse, Tone), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, env, `(Daemon startup complete)`, "pulseaudio", "-n", "-v", "--file="+script,
+		"--exit-idle-time=-1", "--daemonize=no", "--high-priority=no", "--realtime=no")
 }
 
 // inJSON makes an expression whose value is a string: the JSON of another's.

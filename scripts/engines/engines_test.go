@@ -40,6 +40,7 @@ func TestEngines(t *testing.T) {
 					suite{page, t}.converse(mode.inWorker)
 				})
 			}
+			t.Run("by voice", func(t *testing.T) { suite{page, t}.talk() })
 			suite{page, t}.run("nothing was forbidden, and nothing complained", func(s suite) {
 				s.want("complaints", []string{})
 				if got := page.Complaints(); len(got) > 0 {

@@ -23,9 +23,7 @@ var preferences = map[string]any{
 	"network.proxy.socks_port":       9, // where nobody listens
 	"network.proxy.socks_remote_dns": true,
 
-	// A microphone that nobody needs to allow.
-	"media.navigator.streams.fake":        true,
-	"media.navigator.permission.disabled": true,
+	"media.navigator.permission.disabled": true, // the microphone needs nobody to allow it
 }
 
 type firefox struct {

@@ -53,3 +53,78 @@ async function until(holds) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+// ---- by voice --------------------------------------------------------------
+
+/** Known before the click: sound may begin only in one, and not after an await. */
+let connect;
+import("/livevalet.js").then((module) => ({ connect } = module));
+
+/** How loud the tone is that takes the place of a microphone. */
+let loudness;
+
+/** The session, and the model's turns that were played. */
+let session;
+const turns = [];
+
+/** Has a click begin a conversation. The model's sound comes to the page, too, to be measured. */
+async function offerToTalk(tone) {
+  await until(() => connect);
+  talk.onclick = async () => {
+    const context = new AudioContext();
+    const destination = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
+    const oscillator = new OscillatorNode(context, { frequency: tone });
+    loudness = new GainNode(context, { gain: 0 });
+    oscillator.connect(loudness).connect(destination);
+    oscillator.start();
+    session = await connect({
+      speaker: { copy: true },
+      microphone: { source: destination.stream, mode: "open" },
+      config: { outputAudioTranscription: {} },
+    });
+    follow();
+  };
+}
+
+function follow() {
+  const begun = () => ({ sound: [], level: 0 });
+  let turn = begun();
+  session.addEventListener("message", ({ detail: { serverContent } }) => {
+    for (const { inlineData } of serverContent?.modelTurn?.parts ?? []) if (inlineData) turn.sound.push(inlineData.data);
+  });
+  session.speaker.addEventListener("heard", ({ detail: { ms, of } }) => {
+    turns.push({ ...turn, ms, of });
+    turn = begun();
+  });
+  setInterval(() => (turn.level = Math.max(turn.level, session.speaker.level)), 10);
+}
+
+/** Gives the turn that comes, once it was played. */
+async function answer() {
+  const played = turns.length;
+  await until(() => turns.length > played);
+  return turns[played];
+}
+
+/** Gives the turn in which the model says back what it heard for a while. */
+async function echo(begin, end) {
+  await session.sendRealtimeInput({ text: "echo" });
+  await answer();
+  begin();
+  await until(() => session.microphone.level.rms > 0.01);
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  end();
+  return answer();
+}
+
+/** That of a tone in place of a microphone. */
+const echoOfSource = () => echo(() => (loudness.gain.value = 0.5), () => (loudness.gain.value = 0));
+
+/** That of the browser's own microphone, as it is. */
+async function echoOfMicrophone() {
+  const { microphone } = session;
+  microphone.stop();
+  microphone.muted = true; // The tone never ends.
+  await microphone.start({ echoCancellation: false, noiseSuppression: false, autoGainControl: false });
+  return echo(() => (microphone.muted = false), () => (microphone.muted = true));
+}
