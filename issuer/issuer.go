@@ -124,7 +124,7 @@ func LiveHere(r *http.Request) string {
 
 // What New has no setting for.
 const (
-	livePath   = "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained"
+	livePath   = "/ws/google.ai.generativelanguage." + upstream.APIVersion + ".GenerativeService.BidiGenerateContentConstrained"
 	tokenParam = "access_token"
 
 	defaultConnection = 10 * time.Minute

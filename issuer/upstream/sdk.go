@@ -27,7 +27,7 @@ func newSDK() *genai.Tokens {
 		Backend:     genai.BackendGeminiAPI, // else environment variables choose
 		APIKey:      "of each client",
 		HTTPClient:  &http.Client{Transport: sender{}, CheckRedirect: noRedirect},
-		HTTPOptions: genai.HTTPOptions{BaseURL: Google, APIVersion: apiVersion}, // else they may, too
+		HTTPOptions: genai.HTTPOptions{BaseURL: Google, APIVersion: APIVersion}, // else they may, too
 	})
 	if err != nil {
 		panic("upstream: the SDK takes no configuration that is always the same")

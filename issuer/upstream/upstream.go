@@ -35,11 +35,11 @@ import (
 // Google is the base URL of the Gemini API.
 const Google = "https://" + googleHost
 
-const (
-	// apiVersion is the one whose tokens every client takes: Google's Go client
-	// refuses others.
-	apiVersion = "v1alpha"
+// APIVersion is the version of the Gemini API in which tokens are minted and good:
+// the one whose tokens every client takes (Google's Go client refuses others).
+const APIVersion = "v1alpha"
 
+const (
 	defaultTimeout    = 10 * time.Second
 	defaultAttempt    = 4 * time.Second
 	defaultConcurrent = 128
@@ -253,7 +253,7 @@ func (c *Client) request(r Request) *genai.CreateAuthTokenConfig {
 		Uses:                 genai.Ptr(int32(r.Uses)),
 		ExpireTime:           r.Expire.UTC().Truncate(time.Second),
 		NewSessionExpireTime: r.NewSessionExpire.UTC().Truncate(time.Second),
-		HTTPOptions:          &genai.HTTPOptions{BaseURL: c.config.BaseURL, APIVersion: apiVersion, ExtrasRequestProvider: lock},
+		HTTPOptions:          &genai.HTTPOptions{BaseURL: c.config.BaseURL, APIVersion: APIVersion, ExtrasRequestProvider: lock},
 	}
 }
 
@@ -298,7 +298,7 @@ func (c *Client) Ready() error {
 func (c *Client) ReadClock(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, c.config.AttemptTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(bounded, http.MethodHead, strings.TrimRight(c.config.BaseURL, "/")+"/"+apiVersion+"/auth_tokens", nil)
+	r, err := http.NewRequestWithContext(bounded, http.MethodHead, strings.TrimRight(c.config.BaseURL, "/")+"/"+APIVersion+"/auth_tokens", nil)
 	if err != nil {
 		return &Error{Kind: ErrRefused, Reason: "the base URL is not a URL"} // SetKey has checked it
 	}
