@@ -187,7 +187,8 @@ func (o *outbox) forget(it *item) {
 // answered takes the end of a turn as evidence of what the service has taken in.
 //
 // A turn that ran to its end has taken in what had surely arrived when it began,
-// and all sound that may have caused it: not that which came after a question. One
+// and all sound that may have caused it: not that which came after a question, or
+// after the end of what was said first. One
 // that was interrupted tells less: what interrupted it may have been on its way
 // when it began. In both cases the turn answers the oldest question, unless it may
 // as well answer something spoken, or tell what a function returned. What stands
@@ -197,6 +198,7 @@ func (o *outbox) answered(t finishedTurn) {
 	defer o.mu.Unlock()
 	faded := o.faded != nil && !o.faded.answered
 	spoken, asked, speaking := faded, false, false
+	var hushed time.Duration // since something was said
 	for rest := o.items[:o.next]; len(rest) > 0; {
 		one := rest[:unit(rest)]
 		begin, end := one[0], one[len(one)-1]
@@ -214,12 +216,20 @@ func (o *outbox) answered(t finishedTurn) {
 		sound := begin.input.Audio > 0
 		inner := slices.ContainsFunc(one[:len(one)-1], func(it *item) bool { return it.input.Asks }) // which its end may have interrupted
 		first := !asked && !spoken && !sound && !end.owed && !(inner && t.interrupted)
-		answered := arrived(end, t) || first || sound && !asked && !end.owed && !t.interrupted
+		said := spoken && hushed >= pause // by one who says more
+		answered := arrived(end, t) || first || sound && !asked && !said && !end.owed && !t.interrupted
 		for _, it := range one {
 			it.answered = answered
 		}
 		asked = asked || inner || end.input.Asks
-		spoken = spoken || sound && !begin.input.Quiet
+		switch {
+		case sound && !begin.input.Quiet:
+			spoken, hushed = true, 0
+		case sound:
+			hushed += begin.input.Audio
+		case begin.input.StreamEnd:
+			hushed = pause
+		}
 	}
 	if faded && !speaking {
 		o.faded.answered = o.faded.turn < t.number && (!t.interrupted || arrived(o.faded, t))
