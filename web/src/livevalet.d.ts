@@ -131,6 +131,7 @@ export class Session extends EventTarget {
   private constructor();
 
   readonly state: SessionState;
+  readonly camera: Camera;
   readonly microphone: Microphone;
   readonly tools: Tools;
   readonly speaker: Speaker;
@@ -427,6 +428,83 @@ export interface MicrophoneEventMap {
   level: Event;
 }
 
+// ---- the camera ----------------------------------------------------------
+
+/**
+ * What the model sees: the visitor's camera or screen, as pictures. They are made
+ * small on the page and become JPEGs where the engine runs. While there is no connection one of
+ * them waits, and no other is taken.
+ */
+export interface Camera extends EventTarget {
+  readonly state: CameraState;
+  /** To show the visitor, as the `srcObject` of a video element; absent without a picture. */
+  readonly preview: MediaStream | undefined;
+  /** What the browser granted; absent without a picture. */
+  readonly settings: CameraSettings | undefined;
+
+  /**
+   * Asks for the camera or the screen; resolves when it is there. Call it in a click:
+   * browsers share screens only there. Ignoring the promise is safe. Rejects with
+   * `camera_denied`, `camera_missing`, `camera_busy`, `screen_denied`,
+   * `insecure_context` or `unsupported`, or with `aborted` after {@link stop}. Called
+   * again before `stop`, it does nothing more and gives the same promise.
+   */
+  start(options?: CameraOptions): Promise<void>;
+  /** Lets go of it. */
+  stop(): void;
+
+  /** The cameras there are. They have names once one was granted. */
+  devices(): Promise<MediaDeviceInfo[]>;
+  /**
+   * Changes to another while the camera is on. If that fails the promise rejects as
+   * that of `start`, and the camera is off: phones open one at a time.
+   */
+  use(deviceId: string): Promise<void>;
+
+  addEventListener<K extends keyof CameraEventMap>(
+    type: K,
+    listener: ((event: CameraEventMap[K]) => void) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+export type CameraState = "off" | "asking" | "on";
+
+export interface CameraOptions {
+  /** Default `"camera"`. A stream stays yours: `stop` does not end it. */
+  source?: "camera" | "screen" | MediaStream;
+  /** Preferred device; default: the browser's. */
+  deviceId?: string;
+  /** Where the preferred camera looks, without a `deviceId`; default `"user"`. */
+  facingMode?: "user" | "environment";
+  /** Above 0, at most and by default 1, which is all that the service takes (documented). */
+  framesPerSecond?: number;
+  /** Longest edge of a picture in pixels; default 768, which the service recommends (documented). */
+  maxSize?: number;
+}
+
+/** As of a `MediaTrackSettings`; what the browser does not tell is absent. */
+export interface CameraSettings {
+  label: string;
+  deviceId?: string | undefined;
+  facingMode?: string | undefined;
+  /** Of the camera, in pixels; pictures may be smaller. */
+  width?: number | undefined;
+  height?: number | undefined;
+}
+
+export interface CameraEventMap {
+  /** Of state, preview or settings. */
+  change: Event;
+  /** It went away: it was unplugged, or the visitor stopped sharing. The state is `"off"`. */
+  ended: Event;
+}
+
 // ---- events --------------------------------------------------------------
 
 export interface SessionEventMap {
@@ -619,6 +697,9 @@ export interface LiveValetErrorInit {
 /** The issuer's codes pass through; the suggested ones arise on the page or at the service. */
 export type ErrorCode = Open<
   | "aborted"
+  | "camera_busy"
+  | "camera_denied"
+  | "camera_missing"
   | "config_refused"
   | "crashed"
   | "device_denied"
@@ -634,6 +715,7 @@ export type ErrorCode = Open<
   | "protocol"
   | "quota"
   | "region_unsupported"
+  | "screen_denied"
   | "timeout"
   | "unsupported"
 >;

@@ -2,6 +2,7 @@
 // whether a Worker or a MessageChannel on the page lies between them.
 
 import type { EngineEvent, OpenOptions, TokenReply, TokenRequest } from "./engine";
+import type { Taken } from "./sight/jpeg";
 import type { SpeakerNews } from "./sound/playback";
 import type { Endpoint } from "./tokens";
 
@@ -11,6 +12,8 @@ export type ToHost =
   /** Without an endpoint, every token is asked of the page. */
   | { type: "open"; options: OpenOptions; endpoint?: Endpoint }
   | { type: "send"; id: number; message: Record<string, unknown>; rerun: boolean }
+  /** Sent as realtime input; answered like "send". */
+  | ({ type: "picture"; id: number } & Taken)
   | { type: "update"; id: number; setup: Record<string, unknown> }
   /** The microphone's, or the speaker's, worklet is at the other end. They may come before "open". */
   | { type: "microphone"; port: MessagePort }

@@ -5,6 +5,7 @@ import { takeLink, type Link } from "./link";
 import type * as api from "/livevalet.js";
 import { serverMessage } from "./message";
 import type { FromHost, ToHost } from "./messages";
+import { Camera } from "./sight/camera";
 import { Sound } from "./sound/context";
 import { Microphone } from "./sound/microphone";
 import { Speaker } from "./sound/speaker";
@@ -75,6 +76,7 @@ export class Session extends EventTarget {
   #speaker: Speaker;
   /** There is a speaker, or none is wanted. */
   #audible: boolean;
+  #camera = new Camera((picture) => this.#post((id) => ({ type: "picture", id, ...picture }), [picture.image]));
 
   /** The first request for a token, which runs while the engine loads. */
   #first: TokenInFlight | undefined;
@@ -126,6 +128,10 @@ export class Session extends EventTarget {
     return this.#speaker;
   }
 
+  get camera(): api.Camera {
+    return this.#camera;
+  }
+
   sendClientContent(content?: api.ClientContent): Promise<void> {
     return this.#send(toClientContent(content));
   }
@@ -153,12 +159,12 @@ export class Session extends EventTarget {
   }
 
   /** Resolves or rejects with the "sent" event of the message's id. */
-  #post(message: (id: number) => ToHost): Promise<void> {
+  #post(message: (id: number) => ToHost, transfer?: Transferable[]): Promise<void> {
     const sent = new Promise<void>((resolve, reject) => {
       if (this.#ended) return reject(over());
       const id = ++this.#sent;
       this.#sends.set(id, { resolve, reject });
-      this.#link.post(message(id));
+      this.#link.post(message(id), transfer);
     });
     sent.catch(() => {});
     return sent;
@@ -308,6 +314,7 @@ export class Session extends EventTarget {
     if (this.#deadline !== undefined || this.#ended) return;
     this.#speaker.stop();
     this.#microphone.stop();
+    this.#camera.stop();
     if (!this.#opened) return this.#dispose();
     this.#link.post({ type: "close" });
     this.#deadline = setTimeout(() => this.#over(), closeLimit);
@@ -328,6 +335,7 @@ export class Session extends EventTarget {
     this.#sends.clear();
     this.#tools.close();
     this.#microphone.close();
+    this.#camera.close();
     this.#speaker.close();
     if (this.#connecting) {
       // Nobody can listen any more, but the callbacks hear of the end.

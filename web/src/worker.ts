@@ -3,8 +3,9 @@
 // Worker; with `worker: false` the page imports it and calls serve itself.
 
 import "wasm_exec.js";
-import type { Engine, EngineSession, Host, TokenReply, TokenRequest } from "./engine";
+import type { Engine, EngineSession, Failure, Host, TokenReply, TokenRequest } from "./engine";
 import type { FromHost, Port, ToHost } from "./messages";
+import { toVideo } from "./sight/jpeg";
 import { Capture } from "./sound/capture";
 import { Playback } from "./sound/playback";
 import { leaseOf, marksActivity, tokenSource, type Endpoint } from "./tokens";
@@ -22,6 +23,8 @@ interface Question {
 
 /** The id of what this host sends by itself: the page's begin at 1. */
 const own = 0;
+
+const noPicture: Failure = { code: "unsupported", phase: "live", message: "the browser made no JPEG of the picture", retryable: true };
 
 export function serve(port: Port): void {
   const post = (message: FromHost) => port.postMessage(message, []);
@@ -108,6 +111,14 @@ export function serve(port: Port): void {
         historyTold ||= (message.message.clientContent as { turnComplete?: boolean } | undefined)?.turnComplete === true;
         record();
         return;
+      case "picture": {
+        const { id } = message;
+        toVideo(message).then(
+          (video) => gone || session!.send(id, video),
+          () => post({ type: "event", event: { type: "sent", id, failure: noPicture } }),
+        );
+        return;
+      }
       case "microphone":
         return capture.listen(message.port);
       case "gate":

@@ -128,6 +128,8 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
     "!wait": () => host.emit({ type: "status", state: "waiting", cause: "retry", retryIn: 2_000 }),
   };
 
+  /** Nothing is sent any more, nor refused. */
+  let deaf = false;
   let utterances = 0;
   type Told = Partial<Extract<EngineEvent, { type: "transcript" }>>;
   const tell = (who: "user" | "model", text: string, more: Told = {}) =>
@@ -151,7 +153,8 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
       const text = (message.realtimeInput as { text?: string } | undefined)?.text;
       if (text === "!throw") commands[text]!();
       setTimeout(() => {
-        if (text === "!hold" || closed) return;
+        deaf ||= text === "!deaf";
+        if (text === "!hold" || deaf || closed) return;
         if (text === "!refuse") return host.emit({ type: "sent", id, failure });
         const event = text?.startsWith("!emit ") && JSON.parse(text.slice(6));
         if (event) host.emit(event); // the page has it once that is sent

@@ -9,5 +9,6 @@ import "./speaker";
 import "./resample";
 import "./gate";
 import "./microphone";
+import "./camera";
 
 export { names, run } from "./harness";
