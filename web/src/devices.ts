@@ -17,13 +17,11 @@ export function mediaDevices(kind: Kind): MediaDevices {
 /** What the browser's refusal of a device means. */
 export function refusal(kind: Kind, error: unknown): LiveValetError {
   if (error instanceof LiveValetError) return error;
-  switch (error instanceof DOMException ? error.name : "") {
+  switch ((error as Error | undefined)?.name) { // In WebKit an OverconstrainedError is no DOMException.
     case "NotAllowedError":
     case "SecurityError":
       return noDevice(`${kind}_denied`, false, `the ${kind} is not allowed: allow it for this page in the browser's and the system's settings, ` +
         `and in an iframe by allow="${features[kind]}"; then start it again`);
-    case "InvalidStateError":
-      return noDevice("invalid_request", true, `browsers give the ${kind} in a click only: call start in one, before any await`);
     case "NotFoundError":
     case "OverconstrainedError":
       return noDevice(`${kind}_missing`, true, `there is no such ${kind}: plug one in, or choose another, and start it again`);

@@ -220,7 +220,12 @@ async function take({ video, track }: Shown, maxSize: number): Promise<Taken | u
 async function askScreen(): Promise<MediaStream> {
   const devices = mediaDevices("screen");
   if (!devices.getDisplayMedia) throw noDevice("unsupported", false, "this browser does not share screens: use a camera, or a desktop browser");
-  return devices.getDisplayMedia({ video: true });
+  try {
+    return await devices.getDisplayMedia({ video: true });
+  } catch (error) {
+    if ((error as DOMException).name === "InvalidStateError") throw misuse("browsers share screens in a click only: call start in one, before any await");
+    throw error;
+  }
 }
 
 function rest(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 // The page's side of the microphone: asks for the device, for another when that
 // one goes away, and says what passes. The sound itself does not come by here.
 
+import { endStream, givenUp, mediaDevices, refusal } from "../devices";
 import { LiveValetError, misuse, over } from "../errors";
 import type { ToHost } from "../messages";
 import type * as api from "/livevalet.js";
@@ -80,7 +81,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     sound.addEventListener("renewed", () => {
       if (!this.#run) return;
       this.#make();
-      if (this.#device) this.#wire().catch((error) => this.#lose(refusal(error)));
+      if (this.#device) this.#wire().catch((error) => this.#lose(refusal("microphone", error)));
     });
   }
 
@@ -146,7 +147,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     const flows = new Promise<void>((resolve, reject) => {
       this.#flowed = resolve;
       this.#stopped = reject;
-      granted.then(() => this.#wire()).catch((error) => reject(refusal(error)));
+      granted.then(() => this.#wire()).catch((error) => reject(refusal("microphone", error)));
     });
     const run = (this.#run = { granted, flows });
     flows.then(
@@ -161,7 +162,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     if (!this.#run) return;
     this.#run = undefined;
     this.#asked++;
-    this.#stopped(given());
+    this.#stopped(givenUp("microphone"));
     clearTimeout(this.#review);
     this.#review = undefined;
     navigator.mediaDevices?.removeEventListener("devicechange", this.#look);
@@ -191,7 +192,7 @@ export class Microphone extends EventTarget implements api.Microphone {
   }
 
   async devices(): Promise<MediaDeviceInfo[]> {
-    const all = await mediaDevices().enumerateDevices();
+    const all = await mediaDevices("microphone").enumerateDevices();
     return all.filter(({ kind }) => kind === "audioinput");
   }
 
@@ -248,13 +249,13 @@ export class Microphone extends EventTarget implements api.Microphone {
     const asked = ++this.#asked;
     const { source } = this.#options;
     try {
-      const stream = source ?? (await mediaDevices().getUserMedia({ audio: this.#constraints(deviceId) }));
+      const stream = source ?? (await mediaDevices("microphone").getUserMedia({ audio: this.#constraints(deviceId) }));
       if (asked === this.#asked) return this.#take(stream);
-      if (!source) end(stream);
+      if (!source) endStream(stream);
     } catch (error) {
-      if (asked === this.#asked) throw refusal(error);
+      if (asked === this.#asked) throw refusal("microphone", error);
     }
-    throw given();
+    throw givenUp("microphone");
   }
 
   /** Only wishes: what a browser cannot grant is no reason to be without a microphone, its rate least of all. */
@@ -297,7 +298,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     this.#device = undefined;
     old?.gone.abort();
     old?.source?.disconnect();
-    if (old && old.stream !== this.#options.source) end(old.stream);
+    if (old && old.stream !== this.#options.source) endStream(old.stream);
   }
 
   /** Devices came or went, or this one ended: looks soon whether it is still the one. */
@@ -321,12 +322,12 @@ export class Microphone extends EventTarget implements api.Microphone {
   /** Takes the chosen device, else any. */
   async #replace(): Promise<void> {
     const { deviceId, source } = this.#options;
-    let failure = refusal(new DOMException("", "NotFoundError"));
+    let failure = refusal("microphone", new DOMException("", "NotFoundError"));
     for (const wanted of source ? [] : new Set([deviceId, undefined])) {
       try {
         await this.#acquire(wanted);
         // Who mutes one may mute all: that ends with "unmute".
-        return this.#device!.track.muted ? this.#lose(refusal(new DOMException("", "NotReadableError"))) : this.#set("on");
+        return this.#device!.track.muted ? this.#lose(refusal("microphone", new DOMException("", "NotReadableError"))) : this.#set("on");
       } catch (error) {
         failure = error as LiveValetError;
         if (failure.code === "aborted") return;
@@ -405,39 +406,4 @@ function checkMode(mode: unknown): void {
   if (mode !== "open" && mode !== "gated" && mode !== "push-to-talk") {
     throw misuse('the microphone\'s mode must be "open", "gated" or "push-to-talk"');
   }
-}
-
-function mediaDevices(): MediaDevices {
-  if (navigator.mediaDevices) return navigator.mediaDevices;
-  if (isSecureContext) throw refusal(new DOMException("", "NotFoundError"));
-  throw failed("insecure_context", false, "browsers give microphones only to secure pages: serve this one over HTTPS, or from localhost");
-}
-
-/** What the browser's refusal of a microphone means. */
-function refusal(error: unknown): LiveValetError {
-  if (error instanceof LiveValetError) return error;
-  switch ((error as Error | undefined)?.name) { // In WebKit an OverconstrainedError is no DOMException.
-    case "NotAllowedError":
-    case "SecurityError":
-      return failed("microphone_denied", false, "the microphone is not allowed: allow it for this page in the browser's and the system's settings, " +
-        'and in an iframe by allow="microphone"; then start it again');
-    case "NotFoundError":
-    case "OverconstrainedError":
-      return failed("microphone_missing", true, "there is no such microphone: plug one in, or choose another, and start it again");
-    default:
-      return failed("microphone_busy", true, "the microphone does not start: close other programs that use it, or choose another, and start it again");
-  }
-}
-
-function failed(code: api.ErrorCode, retryable: boolean, message: string): LiveValetError {
-  return new LiveValetError({ code, phase: "setup", message, retryable });
-}
-
-/** Of a microphone that was stopped, or told to use another, before it was there. */
-function given(): LiveValetError {
-  return failed("aborted", true, "the microphone was stopped, or told to use another device");
-}
-
-function end(stream: MediaStream): void {
-  for (const track of stream.getTracks()) track.stop();
 }
