@@ -244,6 +244,7 @@ func TestEventsHaveTheFormOfTheContract(t *testing.T) {
 		`{"type":"emptyturn","reason":"RESPONSE_REJECTED"}`: session.EmptyTurn{Reason: "RESPONSE_REJECTED"},
 		`{"type":"stalled","ended":false,"waitedMs":8000}`:  session.Stalled{For: 8 * time.Second},
 		`{"type":"sessioncap","msLeft":60000,"video":true}`: session.SessionCap{Left: time.Minute, Pictures: true},
+		`{"type":"idle","msLeft":30000,"ended":false}`:      session.Idle{Left: 30 * time.Second},
 	} {
 		if got := asJSON(eventObject(event)); got != want {
 			t.Errorf("%#v is\n%s, want\n%s", event, got, want)

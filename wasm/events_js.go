@@ -44,6 +44,9 @@ func eventObject(e session.Event) js.Value {
 		if d := e.Token.Limits.Connection; d > 0 {
 			o.Set("connectionFor", ms(d))
 		}
+		if e.LeaseFor > 0 {
+			o.Set("leaseFor", ms(e.LeaseFor))
+		}
 		return o
 	case session.Resumed:
 		return object("type", "resumed", "rung", string(e.Rung), "restored", string(e.Restored), "replayed", e.Replayed, "uncertain", e.Uncertain,
@@ -78,6 +81,8 @@ func eventObject(e session.Event) js.Value {
 		return object("type", "stalled", "ended", e.Ended, "waitedMs", ms(e.For))
 	case session.SessionCap:
 		return object("type", "sessioncap", "msLeft", ms(e.Left), "video", e.Pictures)
+	case session.Idle:
+		return object("type", "idle", "msLeft", ms(e.Left), "ended", e.Ended)
 	case session.Crashed:
 		return object("type", "crashed", "message", e.Panic.Error(), "stack", e.Panic.Stack)
 	case session.Closed:

@@ -31,6 +31,9 @@ func open(options, host js.Value) js.Value {
 		if model := options.Get("model"); model.Type() == js.TypeString {
 			cfg.Model = model.String()
 		}
+		if idle := options.Get("idle"); idle.Type() == js.TypeObject {
+			cfg.Idle, cfg.IdleWarning = milliseconds(idle.Get("after")), milliseconds(idle.Get("warn"))
+		}
 		return nil
 	})
 	s := session.New(cfg)
@@ -63,6 +66,7 @@ func open(options, host js.Value) js.Value {
 				return s.Update(change, settle)
 			})
 		},
+		"stay":  func([]js.Value) { s.Stay() },
 		"wake":  func([]js.Value) { s.Wake() },
 		"doubt": func([]js.Value) { s.Doubt() },
 		"close": func([]js.Value) { s.Close() },
@@ -76,6 +80,14 @@ func open(options, host js.Value) js.Value {
 		release()
 	}()
 	return exports
+}
+
+// milliseconds is 0 for undefined.
+func milliseconds(v js.Value) time.Duration {
+	if v.Type() != js.TypeNumber {
+		return 0
+	}
+	return time.Duration(v.Float() * float64(time.Millisecond))
 }
 
 // guard calls f for the session, whose end it is if f panics.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -252,6 +253,11 @@ func (l *line) pump(ctx context.Context) end {
 			l.suspect(now)
 			continue
 		}
+		limit := l.idleLimit()
+		idle, again := l.truths.idle.watch(limit, l.cfg.IdleWarning, l.ledger.owes(), now)
+		if wake = earliest(wake, again); idle {
+			return l.ended(&idleError{limit})
+		}
 		timer.Reset(earliest(wake, now.Add(heartbeat)).Sub(now))
 		select {
 		case m := <-l.messages:
@@ -263,6 +269,8 @@ func (l *line) pump(ctx context.Context) end {
 				return e
 			}
 		case <-l.outbox.ready:
+		case <-l.stays:
+			l.truths.idle.stay(l.clock.now())
 		case <-l.woken: // nothing waits for a retry
 		case <-l.doubts:
 			l.suspect(l.clock.now())
@@ -271,6 +279,11 @@ func (l *line) pump(ctx context.Context) end {
 			return l.ended(context.Cause(ctx))
 		}
 	}
+}
+
+// idleLimit is for how long nothing may happen; 0: for ever.
+func (l *line) idleLimit() time.Duration {
+	return max(0, cmp.Or(l.cfg.Idle, l.grant.token.Limits.Idle))
 }
 
 // quiet is from when on nothing is lost or cut short by changing the connection,

@@ -94,6 +94,9 @@ func classify(err error, phase live.Phase) verdict {
 	if _, ok := errors.AsType[*timeoutError](err); ok {
 		return verdict{do: again, code: CodeTimeout, retryable: true}
 	}
+	if _, ok := errors.AsType[*idleError](err); ok {
+		return verdict{do: stop, code: CodeIdle, retryable: true}
+	}
 	if isPanic(err) {
 		return verdict{do: stop, code: CodeCrashed, retryable: true}
 	}

@@ -18,6 +18,7 @@ const (
 	CodeQuota       = "quota"              // the project's quota is used up
 	CodeRegion      = "region_unsupported" // the visitor's location is not served
 	CodeUnavailable = "upstream_unavailable"
+	CodeIdle        = "idle"    // nothing happened for too long
 	CodeCrashed     = "crashed" // a panic; the error unwraps to a *live.Panic
 )
 

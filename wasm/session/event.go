@@ -53,6 +53,7 @@ type (
 		Token     live.Token
 		ExpiresIn time.Duration // from now; negative when it has passed
 		RenewIn   time.Duration // from now
+		LeaseFor  time.Duration // from now until the issuer renews no more; 0: nobody said
 	}
 	// Resumed is the receipt of a recovery.
 	Resumed struct {
@@ -102,6 +103,12 @@ type (
 	SessionCap struct {
 		Left     time.Duration
 		Pictures bool // which make it end sooner
+	}
+	// Idle tells, once a second, that the session is about to hang up because
+	// nothing happens; and that it is not any more.
+	Idle struct {
+		Left  time.Duration
+		Ended bool
 	}
 	// Crashed tells of a panic, which is the end: Closed follows.
 	Crashed struct{ Panic *live.Panic }
@@ -157,5 +164,6 @@ func (Usage) event()      {}
 func (EmptyTurn) event()  {}
 func (Stalled) event()    {}
 func (SessionCap) event() {}
+func (Idle) event()       {}
 func (Crashed) event()    {}
 func (Closed) event()     {}

@@ -31,6 +31,7 @@ type grant struct {
 	expires   time.Time
 	startBy   time.Time // no new session afterwards
 	renewFrom time.Time
+	leaseEnds time.Time   // zero: nobody said
 	handle    live.Secret // inside a full lock's token
 	spent     bool        // its session start was, or may have been, used
 	opened    bool        // a connection was opened with it
@@ -179,7 +180,13 @@ func (p *purse) take(f fetched) error {
 	if p.now != nil && !p.now.token.Lease.Equal(f.token.Lease) {
 		p.release(p.now.token)
 	}
+	last := p.now
 	p.now, p.gone = newGrant(f.token, p.asked, p.clock.now()), false
+	if last != nil && last.token.Lease.Equal(f.token.Lease) {
+		p.now.leaseEnds = last.leaseEnds // the issuer names the length of a whole lease
+	} else if life := f.token.Limits.Max; life > 0 {
+		p.now.leaseEnds = p.asked.Add(life)
+	}
 	p.now.handle = p.holds
 	p.news(p.now)
 	return nil

@@ -77,7 +77,12 @@ type Config struct {
 	// slept, or the page to have been frozen, so that the line may be dead. It runs
 	// every 5 s, but in a hidden page, whose timers are late by up to a minute.
 	// Default 30 s.
-	Frozen       time.Duration
+	Frozen time.Duration
+	// Idle is for how long nobody may speak, type or answer until the session
+	// hangs up. Default: as long as the grant says, and for ever if it does not;
+	// negative: for ever.
+	Idle         time.Duration
+	IdleWarning  time.Duration // how long before that it is told; default 30 s, at most half of it
 	TokenTimeout time.Duration // for one answer of the issuer; default 15 s
 	DialTimeout  time.Duration // until a socket is open; default 10 s
 	SetupTimeout time.Duration // until setupComplete; default 10 s
@@ -124,6 +129,7 @@ type Session struct {
 	cfg    Config
 	outbox *outbox
 	woken  chan struct{}  // holds a value when a wait for a retry should end
+	stays  chan struct{}  // holds a value when the session is not to hang up yet
 	doubts chan struct{}  // holds a value when the line may be dead
 	random func() float64 // in [0, 1); tests take the chance out
 
@@ -160,6 +166,7 @@ func New(cfg Config) *Session {
 		value time.Duration
 	}{
 		{&cfg.Frozen, 30 * time.Second},
+		{&cfg.IdleWarning, 30 * time.Second},
 		{&cfg.TokenTimeout, 15 * time.Second},
 		{&cfg.DialTimeout, 10 * time.Second},
 		{&cfg.SetupTimeout, 10 * time.Second},
@@ -169,7 +176,7 @@ func New(cfg Config) *Session {
 			*limit.field = limit.value
 		}
 	}
-	s := &Session{cfg: cfg, outbox: newOutbox(), woken: make(chan struct{}, 1), doubts: make(chan struct{}, 1), random: rand.Float64, quit: make(chan error, 1)}
+	s := &Session{cfg: cfg, outbox: newOutbox(), woken: make(chan struct{}, 1), stays: make(chan struct{}, 1), doubts: make(chan struct{}, 1), random: rand.Float64, quit: make(chan error, 1)}
 	if cfg.Wall == nil {
 		cfg.Wall = wallTime
 	}
@@ -199,6 +206,9 @@ func (s *Session) Send(in live.Input, settle func(error)) error {
 // Wake ends a wait for a retry, unless the issuer asked for it: the page is
 // visible again.
 func (s *Session) Wake() { signal(s.woken) }
+
+// Stay begins the wait of [Config].Idle again.
+func (s *Session) Stay() { signal(s.stays) }
 
 // Doubt tells that the line may be dead, as after a change of network: the
 // connection is changed at the next quiet moment, and a wait for a retry ends.
@@ -443,7 +453,11 @@ func (s *Session) emit(e Event) { s.cfg.Emit(e) }
 
 func (s *Session) tokenNews(g *grant, opened bool) {
 	now := s.clock.now()
-	s.emit(TokenNews{Opened: opened, Token: g.token, ExpiresIn: g.expires.Sub(now), RenewIn: g.renewFrom.Sub(now)})
+	news := TokenNews{Opened: opened, Token: g.token, ExpiresIn: g.expires.Sub(now), RenewIn: g.renewFrom.Sub(now)}
+	if !g.leaseEnds.IsZero() {
+		news.LeaseFor = max(0, g.leaseEnds.Sub(now))
+	}
+	s.emit(news)
 }
 
 // tellDropped reports sound that was evicted since the last time.

@@ -14,6 +14,7 @@ type truths struct {
 	transcript transcript
 	silence    silence
 	limit      sessionCap
+	idle       idle
 
 	connection, conversation live.Usage // sums
 }
@@ -23,6 +24,7 @@ func newTruths(tell func(Event)) *truths {
 		tell:       tell,
 		transcript: transcript{tell: func(u Utterance) { tell(u) }},
 		silence:    silence{tell: tell},
+		idle:       idle{tell: tell},
 	}
 }
 
@@ -30,6 +32,7 @@ func newTruths(tell func(Event)) *truths {
 func (t *truths) sent(in live.Input, first bool, limits live.Limits, now time.Time) {
 	if first {
 		t.transcript.typed(in.Lines)
+		t.idle.sent(in, now)
 	}
 	t.silence.sent(in, limits.ManualActivity, now)
 	if limits.Capped {
@@ -41,6 +44,7 @@ func (t *truths) sent(in live.Input, first bool, limits live.Limits, now time.Ti
 func (t *truths) received(m live.Message, limits live.Limits, now time.Time) {
 	t.transcript.received(m, now)
 	t.silence.received(m, limits.ManualActivity, now)
+	t.idle.received(m, now)
 	if m.Usage != (live.Usage{}) {
 		add(&t.connection, m.Usage)
 		add(&t.conversation, m.Usage)

@@ -19,6 +19,8 @@ export interface OpenOptions {
   model?: string;
   /** BidiGenerateContentSetup in wire form, without model and sessionResumption.handle. */
   setup: Record<string, unknown>;
+  /** When to hang up because nothing happens; after -1: never. What is absent, the grant and the engine decide. */
+  idle?: { after?: number; warn?: number };
 }
 
 export interface EngineSession {
@@ -33,6 +35,8 @@ export interface EngineSession {
    * Answered like send, once the session is live with it or never will be.
    */
   update(id: number, setup: Record<string, unknown>): void;
+  /** The wait before it hangs up because nothing happens begins again. */
+  stay(): void;
   /** The page is visible again: ends any wait for a retry. */
   wake(): void;
   /** The line may be dead (online, back from the page cache): changes the connection soon. */
@@ -111,6 +115,8 @@ export type EngineEvent =
       expiresIn: number; renewIn?: number;
       /** Upper bound of a connection's life as the issuer told it. */
       connectionFor?: number;
+      /** Until the issuer renews no more. */
+      leaseFor?: number;
     }
   | {
       type: "resumed"; rung: "handle" | "token" | "restart"; restored: "full" | "transcript" | "none";
@@ -131,6 +137,8 @@ export type EngineEvent =
   | { type: "stalled"; ended: boolean; waitedMs: number }
   /** A session without compression is near its end. */
   | { type: "sessioncap"; msLeft: number; video: boolean }
+  /** It is about to hang up because nothing happens; or (ended) is not any more. */
+  | { type: "idle"; msLeft: number; ended: boolean }
   /** Audio evicted from the ring before it could be sent. */
   | { type: "dropped"; ms: number }
   /** Something panicked: "closed" follows. Holds nothing that anybody said, and no secret. */

@@ -44,6 +44,14 @@ export interface ConnectOptions {
    * `connect` rejects.
    */
   microphone?: boolean | MicrophoneOptions;
+  /**
+   * Hangs up when nobody has spoken or typed and the model has said nothing for
+   * `after`: a microphone that somebody forgot is paid for. Default: what the issuer
+   * says, which is 5 minutes of ours; never if the grant says nothing, or if this is
+   * false. For the last `warn` of it, default 30,000 and at most half, event `idle`
+   * counts down each second; {@link Session.stay} and any activity end that.
+   */
+  idle?: { after?: number; warn?: number } | false;
   /** Gives up connecting. Has no effect once `connect` has settled. */
   signal?: AbortSignal;
   /**
@@ -155,6 +163,9 @@ export class Session extends EventTarget {
    * goes on as it was. What is not given stays; `tools: []` takes all tools away.
    */
   update(change: SessionUpdate): Promise<void>;
+
+  /** The visitor is still here: event `idle`. */
+  stay(): void;
 
   /** Ends the conversation; any number of calls. Resolves when it has ended, within 3 s, and never rejects. */
   close(): Promise<void>;
@@ -519,6 +530,7 @@ export interface SessionEventMap {
   emptyturn: CustomEvent<EmptyTurnDetail>;
   stalled: CustomEvent<StalledDetail>;
   sessioncap: CustomEvent<SessionCapDetail>;
+  idle: CustomEvent<IdleDetail>;
   dropped: CustomEvent<DroppedDetail>;
   miclost: CustomEvent<MicLostDetail>;
   crashed: CustomEvent<CrashedDetail>;
@@ -550,6 +562,11 @@ export interface TokenDetail {
   renewIn?: number;
   /** Longest life of a connection, as the issuer told it. */
   connectionFor?: number;
+  /**
+   * Time until the lease ends, by the profile's `maxSession`. The conversation then
+   * goes on with another lease, unless the issuer gives none.
+   */
+  leaseFor?: number;
 }
 
 /** The conversation goes on over a new connection. */
@@ -650,6 +667,15 @@ export interface SessionCapDetail {
   video: boolean;
 }
 
+/**
+ * Nothing has happened for long, and in `msLeft` the conversation ends with the code
+ * `"idle"`; told each second. Or, with `ended`, something happened.
+ */
+export interface IdleDetail {
+  msLeft: number;
+  ended: boolean;
+}
+
 /** Sound that gave way to newer sound before it could be sent. */
 export interface DroppedDetail {
   ms: number;
@@ -704,6 +730,7 @@ export type ErrorCode = Open<
   | "crashed"
   | "device_denied"
   | "device_unavailable"
+  | "idle"
   | "insecure_context"
   | "invalid_request"
   | "locked"

@@ -1,6 +1,7 @@
 // The public API; livevalet.d.ts documents it.
 
 import { toModel, toSetup } from "./convert";
+import type { OpenOptions } from "./engine";
 import { LiveValetError, misuse } from "./errors";
 import { checkOrigin, keepSpare } from "./link";
 import type { ConnectOptions } from "/livevalet.js";
@@ -29,12 +30,12 @@ export function preload(): Promise<void> {
 }
 
 /** Everything that can be found wrong before anything is opened. */
-function prepare({ token, profile = "default", model, config, callbacks = {}, signal, worker = true, microphone = false, speaker }: ConnectOptions): Plan {
+function prepare({ token, profile = "default", model, config, callbacks = {}, signal, worker = true, microphone = false, speaker, idle }: ConnectOptions): Plan {
   if (typeof profile !== "string" || profile === "") throw misuse("profile must be a string that is not empty");
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw misuse("signal must be an AbortSignal");
   if (worker) checkOrigin();
   return {
-    options: { profile, model: model === undefined ? undefined : toModel(model), setup: toSetup(config) },
+    options: { profile, model: model === undefined ? undefined : toModel(model), setup: toSetup(config), idle: idleLimits(idle) },
     tokens: tokenSpec(token, document.baseURI),
     callbacks,
     signal,
@@ -42,4 +43,13 @@ function prepare({ token, profile = "default", model, config, callbacks = {}, si
     microphone: microphone === false ? undefined : microphoneOptions(microphone === true ? {} : microphone),
     speaker: speakerOptions(speaker),
   };
+}
+
+function idleLimits(idle: ConnectOptions["idle"]): OpenOptions["idle"] {
+  if (idle === undefined) return undefined;
+  if (idle === false) return { after: -1 };
+  if (typeof idle !== "object" || idle === null) throw misuse("idle must be false, or an object with after and warn");
+  const { after, warn } = idle;
+  for (const ms of [after, warn]) if (ms !== undefined && !(ms > 0 && ms < Infinity)) throw misuse("idle.after and idle.warn must be numbers of milliseconds above zero");
+  return { after, warn };
 }

@@ -22,6 +22,7 @@ export type ToHost =
   /** Until "no-speaker" the page gets no sound of the model's, unless it wants a copy. */
   | { type: "speaker"; port: MessagePort; copy: boolean }
   | { type: "no-speaker" }
+  | { type: "stay" }
   | { type: "wake" }
   | { type: "doubt" }
   | { type: "close" }

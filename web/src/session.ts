@@ -149,6 +149,10 @@ export class Session extends EventTarget {
     return this.#post((id) => ({ type: "update", id, setup }));
   }
 
+  stay(): void {
+    if (this.#opened && !this.#ended) this.#link.post({ type: "stay" });
+  }
+
   close(): Promise<void> {
     this.#hangUp();
     return this.#closed;

@@ -130,6 +130,8 @@ export function serve(port: Port): void {
         return playback.silence();
       case "update":
         return session!.update(message.id, message.setup);
+      case "stay":
+        return session!.stay();
       case "wake":
         return session!.wake();
       case "doubt":

@@ -10,5 +10,6 @@ import "./resample";
 import "./gate";
 import "./microphone";
 import "./camera";
+import "./life";
 
 export { names, run } from "./harness";
