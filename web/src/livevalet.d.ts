@@ -357,9 +357,9 @@ export interface Microphone extends EventTarget {
   /**
    * Asks for the microphone; resolves when sound comes from it. Call it in a click:
    * without one browsers hold sound back until the next. Ignoring the promise is safe.
-   * Rejects with `microphone_denied`, `microphone_missing`, `microphone_busy` or
-   * `insecure_context`, or with `aborted` after {@link stop}. Called again before
-   * `stop`, it does nothing more and gives the same promise.
+   * Rejects with `microphone_denied`, `microphone_missing`, `microphone_busy`,
+   * `microphone_elsewhere` or `insecure_context`, or with `aborted` after {@link stop}.
+   * Called again before `stop`, it does nothing more and gives the same promise.
    */
   start(options?: MicrophoneOptions): Promise<void>;
   /** Lets go of the device and tells the service that the sound has ended. */
@@ -412,6 +412,8 @@ export interface MicrophoneOptions {
   noiseSuppression?: boolean;
   /** Likewise. */
   autoGainControl?: boolean;
+  /** Ends the microphone of another tab of this origin; default false. Otherwise `start` rejects with `microphone_elsewhere`. */
+  takeOver?: boolean;
   /** In place of a device. It stays yours: `stop` does not end it. */
   source?: MediaStream;
 }
@@ -437,6 +439,8 @@ export interface MicrophoneEventMap {
   /** Of state, mode, settings, `muted` or `silent`. */
   change: Event;
   level: Event;
+  /** Another tab took over: it stopped. */
+  taken: Event;
 }
 
 // ---- the camera ----------------------------------------------------------
@@ -736,6 +740,7 @@ export type ErrorCode = Open<
   | "locked"
   | "microphone_busy"
   | "microphone_denied"
+  | "microphone_elsewhere"
   | "microphone_missing"
   | "model_unavailable"
   | "network"

@@ -37,6 +37,8 @@ export type FromHost =
   /** Asks the page for a token; answered by "token" or "no-token" unless aborted. */
   | { type: "token"; id: number; request: TokenRequest }
   | { type: "abort-token"; id: number }
+  /** The session's, from now on. */
+  | { type: "lease"; url: string; leaseId: string }
   | { type: "release"; url: string; leaseId: string }
   /** The engine is gone. Nothing follows. Holds nothing that anybody said, and no secret. */
   | { type: "crashed"; message: string; stack: string };

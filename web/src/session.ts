@@ -1,6 +1,7 @@
 import { toClientContent, toRealtimeInput, toToolResponse, toUpdate } from "./convert";
 import type { EngineEvent, Failure, OpenOptions, SessionState, TokenReply, TokenRequest } from "./engine";
 import { LiveValetError, over } from "./errors";
+import { WakeLock } from "./life";
 import { takeLink, type Link } from "./link";
 import type * as api from "/livevalet.js";
 import { serverMessage } from "./message";
@@ -78,6 +79,11 @@ export class Session extends EventTarget {
   #audible: boolean;
   #camera = new Camera((picture) => this.#post((id) => ({ type: "picture", id, ...picture }), [picture.image]));
 
+  #screen = new WakeLock();
+  /** What starts again with the page. */
+  #paused: ((() => void) | undefined)[] = [];
+  #lease: { url: string; leaseId: string } | undefined;
+
   /** The first request for a token, which runs while the engine loads. */
   #first: TokenInFlight | undefined;
   #requests = new Map<number, AbortController>();
@@ -109,6 +115,8 @@ export class Session extends EventTarget {
     plan.signal?.addEventListener("abort", this.#abort);
     addEventListener("online", this.#doubt);
     addEventListener("pageshow", this.#doubt);
+    addEventListener("pagehide", this.#leave);
+    for (const part of [this.#microphone, this.#speaker, this.#camera]) part.addEventListener("change", this.#keepAwake);
     document.addEventListener("visibilitychange", this.#wake);
   }
 
@@ -211,6 +219,19 @@ export class Session extends EventTarget {
   #doubt = (event: Event): void => {
     const firstShow = event.type === "pageshow" && !(event as PageTransitionEvent).persisted;
     if (this.#opened && !firstShow) this.#link.post({ type: "doubt" });
+    if (event.type === "pageshow") for (const again of this.#paused.splice(0)) again?.();
+  };
+
+  /** Nobody listens or watches behind the visitor's back. A page that is not kept cannot wait for the engine's end. */
+  #leave = ({ persisted }: PageTransitionEvent): void => {
+    this.#paused = [this.#microphone.pause(), this.#camera.pause()];
+    if (persisted) return;
+    this.#hangUp();
+    if (this.#lease) void release(this.#plan.tokens, this.#lease.url, this.#lease.leaseId);
+  };
+
+  #keepAwake = (): void => {
+    this.#screen.wanted = this.#microphone.state === "on" || this.#speaker.playing || this.#camera.state === "on";
   };
 
   // ---- from the host -------------------------------------------------------
@@ -223,6 +244,9 @@ export class Session extends EventTarget {
         return void this.#fetchToken(message.id, message.request);
       case "abort-token":
         return this.#requests.get(message.id)?.abort();
+      case "lease":
+        this.#lease = message;
+        return;
       case "release":
         return void release(this.#plan.tokens, message.url, message.leaseId);
       case "speaker":
@@ -363,6 +387,7 @@ export class Session extends EventTarget {
     this.#first = undefined;
     removeEventListener("online", this.#doubt);
     removeEventListener("pageshow", this.#doubt);
+    removeEventListener("pagehide", this.#leave);
     document.removeEventListener("visibilitychange", this.#wake);
   }
 

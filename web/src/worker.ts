@@ -78,7 +78,11 @@ export function serve(port: Port): void {
     const ask = endpoint === undefined ? askPage : tokenSource(endpoint);
     return async (request, signal) => {
       const reply = await (asked === 0 ? askPage : ask)(request, signal);
-      lease = leaseOf(reply) ?? lease;
+      const granted = leaseOf(reply);
+      if (granted && granted.leaseId !== lease?.leaseId) {
+        lease = granted;
+        post({ type: "lease", ...lease });
+      }
       manual = marksActivity(reply, setup);
       record();
       return reply;

@@ -96,6 +96,13 @@ export class Camera extends EventTarget implements api.Camera {
     this.#set("off");
   }
 
+  /** Stops; gives what starts it again as it was, if it may be without a click. */
+  pause(): (() => void) | undefined {
+    const options = this.#run?.options;
+    this.stop();
+    return options && options.source !== "screen" ? () => void this.start(options) : undefined;
+  }
+
   /** The session has ended. */
   close(): void {
     this.#closed = true;

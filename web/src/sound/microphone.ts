@@ -3,6 +3,7 @@
 
 import { endStream, givenUp, mediaDevices, refusal } from "../devices";
 import { LiveValetError, misuse, over } from "../errors";
+import { ownership } from "../life";
 import type { ToHost } from "../messages";
 import type * as api from "/livevalet.js";
 import type { Sound } from "./context";
@@ -143,7 +144,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     this.#mode = options.mode ?? this.#mode;
     // Both now: the click that this may be called in counts only until an await.
     this.#make();
-    const granted = this.#acquire(options.deviceId);
+    const granted = Promise.all([this.#acquire(options.deviceId), ownership.take(this.#taken, options.takeOver === true)]).then(() => {});
     const flows = new Promise<void>((resolve, reject) => {
       this.#flowed = resolve;
       this.#stopped = reject;
@@ -162,6 +163,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     if (!this.#run) return;
     this.#run = undefined;
     this.#asked++;
+    ownership.drop(this.#taken);
     this.#stopped(givenUp("microphone"));
     clearTimeout(this.#review);
     this.#review = undefined;
@@ -173,6 +175,19 @@ export class Microphone extends EventTarget implements api.Microphone {
     this.#drop();
     this.#set("off");
   }
+
+  /** Stops; gives what starts it again as it was. */
+  pause(): (() => void) | undefined {
+    const options = { ...this.#options, takeOver: false };
+    if (!this.#run) return undefined;
+    this.stop();
+    return () => this.begin(options).flows.catch((error) => !this.#closed && this.#tellLost(error));
+  }
+
+  #taken = (): void => {
+    this.stop();
+    this.dispatchEvent(new Event("taken"));
+  };
 
   /** The session has ended. */
   close(): void {
@@ -396,7 +411,7 @@ export function microphoneOptions(options: api.MicrophoneOptions = {}): api.Micr
   if (source !== undefined && !(source instanceof MediaStream && source.getAudioTracks().length > 0)) {
     throw misuse("source must be a MediaStream with an audio track");
   }
-  for (const name of processing) {
+  for (const name of [...processing, "takeOver"] as const) {
     if (!["boolean", "undefined"].includes(typeof options[name])) throw misuse(`${name} must be true or false`);
   }
   return { ...options };
