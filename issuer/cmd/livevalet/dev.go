@@ -11,6 +11,8 @@ import (
 	"github.com/livevalet/livevalet/issuer"
 	"github.com/livevalet/livevalet/issuer/authn"
 	"github.com/livevalet/livevalet/issuer/emulator"
+	"github.com/livevalet/livevalet/issuer/limit"
+	"github.com/livevalet/livevalet/issuer/profile"
 	"github.com/livevalet/livevalet/issuer/site"
 	"github.com/livevalet/livevalet/issuer/store"
 	"github.com/livevalet/livevalet/issuer/upstream"
@@ -25,6 +27,7 @@ type devCommand struct {
 	Listen string   `placeholder:"HOST:PORT" help:"Where to listen (127.0.0.1:8080)."`
 	Host   []string `help:"Another name under which pages reach this server."`
 	Origin []string `help:"Origin of another site's pages that may ask for tokens, such as http://localhost:*."`
+	Config string   `placeholder:"FILE" help:"Try the profiles of a configuration for serve. Of its other keys none is used."`
 	Expose bool     `name:"expose-dev-to-the-network-anyone-can-mint" help:"Listen on an address that other machines reach, although everybody there can then mint tokens. Name yours with --host, too."`
 
 	upstreamFlags
@@ -43,6 +46,10 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	if !isLoopback(addr) && !c.Expose {
 		return errors.New("dev gives tokens to everyone who reaches " + addr + ": listen on 127.0.0.1, " +
 			"or accept that with --expose-dev-to-the-network-anyone-can-mint")
+	}
+	profiles, err := c.profiles()
+	if err != nil {
+		return err
 	}
 	key, from, err := apiKey(p.getenv)
 	if err != nil {
@@ -95,10 +102,6 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	if r.guard, err = issuer.NewGuard(issuer.GuardConfig{Hosts: slices.Concat(issuer.Loopback(), []string{host}, c.Host), Origins: c.Origin}); err != nil {
 		return err
 	}
-	profiles, err := devProfiles()
-	if err != nil {
-		return err
-	}
 	tokens, err := newTokens(ctx, issuer.Config{
 		Guard: r.guard, Authenticator: authn.Anonymous{}, Minter: s.client, Live: s.live,
 		Connection: max(time.Duration(c.Emulator.Connection), 0), Now: now, Logger: p.log,
@@ -114,6 +117,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	return p.serve(ctx, server{listener: listener, handler: r.handler(), stop: stop, begin: func(ctx context.Context) {
+		warn(p.log, profiles)
 		fitting, err := s.tried(ctx, p.log, profiles, true)
 		if err = errors.Join(err, tokens.use(fitting, devLimits())); err != nil {
 			p.log.Error("pages get no tokens", "error", err)
@@ -122,6 +126,29 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 			e.Reset() // as if nobody had asked yet
 		}
 	}})
+}
+
+// profiles are those of the file, or one whose limits nobody reaches: everybody is
+// on this machine, and tries things out.
+func (c *devCommand) profiles() ([]profile.Profile, error) {
+	if c.Config == "" {
+		p, err := profile.New(profile.DefaultName, profile.Spec{Limits: profile.Limits{
+			PerCaller: limit.Rate{Count: 1000, Per: time.Second}, Concurrent: 100_000,
+		}})
+		return []profile.Profile{p}, err
+	}
+	f, err := readFile(c.Config)
+	if err != nil {
+		return nil, err
+	}
+	profiles, err := f.profiles(func(int) bool { return false })
+	return orDefault(profiles), err
+}
+
+// devLimits bound what all profiles give together.
+func devLimits() issuer.Limits {
+	all := limit.Rate{Count: 1000, Per: time.Second}
+	return issuer.Limits{PerAddress: all, Global: all, Refusals: all}
 }
 
 func newSite(demo bool, live issuer.LiveOrigin) (http.Handler, error) {

@@ -7,7 +7,11 @@ func (devCommand) Help() string {
 	return `Without an API key the emulator stands in for Google, and nothing is spent:
 
   livevalet dev
-  GEMINI_API_KEY_FILE=key livevalet dev --listen :9000`
+  livevalet dev --config livevalet.yaml
+  GEMINI_API_KEY_FILE=key livevalet dev --listen :9000
+
+With --config pages get the tokens of its profiles, with their limits, and need no
+account for them. A profile that only some callers may use gives none here.`
 }
 
 // Help shows the smallest file.

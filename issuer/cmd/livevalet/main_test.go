@@ -214,6 +214,30 @@ func (g grant) openWith(t *testing.T, client *http.Client) *websocket.Conn {
 	return conn
 }
 
+func TestDevTriesTheProfilesOfAFile(t *testing.T) {
+	config := write(t, `
+hosts: [voice.example]
+auth: {apiKeysFile: nowhere}
+profiles:
+  brief: {model: gemini-3.8-live, setup: {generationConfig: {maxOutputTokens: 100}}, limits: {concurrent: 1}}
+`)
+	r := start(t, nil, "dev", "--listen", ":0", "--config", config)
+	for n, want := range []int{http.StatusOK, http.StatusTooManyRequests} {
+		if status, _, text := r.call(t, http.MethodPost, "/v1/token", `{"profile":"brief"}`); status != want {
+			t.Errorf("token %d is %d %s", n, status, text)
+		}
+	}
+	if status, _, text := r.call(t, http.MethodPost, "/v1/token", ""); status != http.StatusNotFound {
+		t.Errorf("the default profile, which is not in the file, gives %d %s", status, text)
+	}
+
+	wrong := write(t, "profiles:\n  brief: {setup: {generationConfig: {max_output_tokens: 100}}}")
+	err := run(t.Context(), []string{"dev", "--listen", ":0", "--config", wrong}, environ(nil), nil, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "line 2") && !strings.Contains(err.Error(), ":2:") || !strings.Contains(err.Error(), "maxOutputTokens") {
+		t.Errorf("it starts with %v", err)
+	}
+}
+
 func TestDevTakesAPageToTheEmulator(t *testing.T) {
 	r := start(t, nil, "dev", "--listen", ":0")
 	if !strings.HasPrefix(r.stdout, "livevalet: ready http://localhost:") || strings.Count(r.stdout, "\n") != 1 {

@@ -7,13 +7,11 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
-	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/livevalet/livevalet/issuer"
 	"github.com/livevalet/livevalet/issuer/limit"
-	"github.com/livevalet/livevalet/issuer/profile"
 	"github.com/livevalet/livevalet/issuer/store"
 	"github.com/livevalet/livevalet/issuer/store/redisstore"
 	"github.com/livevalet/livevalet/issuer/yamlfile"
@@ -115,17 +113,4 @@ func (f *file) clientAddress() func(*http.Request) (netip.Addr, error) {
 		return issuer.Peer
 	}
 	return issuer.AddressFrom(f.AddressHeader.checked)
-}
-
-// devProfiles are dev's: everybody is on this machine, and tries things out.
-func devProfiles() ([]profile.Profile, error) {
-	p, err := profile.New(profile.DefaultName, profile.Spec{Limits: profile.Limits{
-		PerCaller: limit.Rate{Count: 1000, Per: time.Second}, Concurrent: 100_000,
-	}})
-	return []profile.Profile{p}, err
-}
-
-func devLimits() issuer.Limits {
-	all := limit.Rate{Count: 1000, Per: time.Second}
-	return issuer.Limits{PerAddress: all, Global: all, Refusals: all}
 }
