@@ -118,7 +118,7 @@ export class Camera extends EventTarget implements api.Camera {
     checkDevice(deviceId);
     const run = this.#run;
     if (!run) throw misuse("the camera is off: give the deviceId to start");
-    if ((run.options.source ?? "camera") !== "camera") throw misuse("there is no choice of devices but for source: \"camera\"");
+    if ((run.options.source ?? "camera") !== "camera") throw misuse('there is no choice of devices but for source: "camera"');
     await run.started;
     if (run !== this.#run) throw givenUp("camera");
     // Many phones open one camera at a time.
@@ -144,6 +144,7 @@ export class Camera extends EventTarget implements api.Camera {
       if (run === this.#run) this.stop();
       throw error;
     }
+    if (run !== this.#run) throw givenUp("camera");
     this.#set("on");
     void this.#watch(run);
   }
