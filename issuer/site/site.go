@@ -1,5 +1,5 @@
-// Package site serves the built browser files: the library, and the demo page
-// if wanted.
+// Package site serves the built browser files: the library, and, if wanted, the
+// demo page and the doctor.
 //
 // Invariants:
 //
@@ -27,7 +27,7 @@ type Config struct {
 	// Files is the built bundle. Nil serves a note that says how to build one.
 	Files fs.FS
 
-	// Demo adds the demo page to the library.
+	// Demo adds the demo page and the doctor to the library.
 	Demo bool
 
 	// Live is the origin, such as "wss://example.org", of the one Live socket that
@@ -68,11 +68,16 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the built page: %w", err)
 	}
-	if index, ok := s.files["/index.html"]; ok {
-		s.files["/"] = index
+	for short, page := range pages {
+		if f, ok := s.files[page]; ok {
+			s.files[short] = f
+		}
 	}
 	return s, nil
 }
+
+// pages have an address without a suffix, too.
+var pages = map[string]string{"/": "/index.html", "/doctor": "/doctor.html"}
 
 // encodings are tried in this order.
 var encodings = []struct{ name, suffix string }{{"br", ".br"}, {"gzip", ".gz"}}

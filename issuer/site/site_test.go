@@ -12,6 +12,7 @@ var built = fstest.MapFS{
 	"index.html":                         {Data: []byte("<!doctype html>")},
 	"index.html.br":                      {Data: []byte("page in br")},
 	"index.html.gz":                      {Data: []byte("page in gz")},
+	"doctor.html":                        {Data: []byte("<!doctype html>")},
 	"livevalet.js":                       {Data: []byte("export {}")},
 	"livevalet.d.ts":                     {Data: []byte("export {}")},
 	"livevalet-0123456789.wasm":          {Data: []byte("\x00asm")},
@@ -42,6 +43,7 @@ func TestAFileHasItsTypeAndLife(t *testing.T) {
 	const kept, asked = "public, max-age=31536000, immutable", "no-cache"
 	for path, want := range map[string]struct{ media, life string }{
 		"/":                               {"text/html; charset=utf-8", asked},
+		"/doctor":                         {"text/html; charset=utf-8", asked},
 		"/index.html":                     {"text/html; charset=utf-8", asked},
 		"/livevalet.js":                   {"text/javascript; charset=utf-8", asked},
 		"/livevalet.d.ts":                 {"text/plain; charset=utf-8", asked},
@@ -89,7 +91,7 @@ func TestAnUnchangedFileIsNotSentAgain(t *testing.T) {
 
 func TestWithoutTheDemoOnlyTheLibraryIsThere(t *testing.T) {
 	for path, want := range map[string]int{
-		"/": 404, "/index.html": 404, "/demo-0123456789.js": 404, "/style-0123456789.css": 404,
+		"/": 404, "/index.html": 404, "/doctor": 404, "/doctor.html": 404, "/demo-0123456789.js": 404, "/style-0123456789.css": 404,
 		"/livevalet.js": 200, "/livevalet.d.ts": 200, "/livevalet-0123456789.wasm": 200, "/livevalet-worker-0123456789.js": 200,
 	} {
 		if res := get(t, Config{Files: built}, path); res.StatusCode != want {

@@ -24,6 +24,8 @@ var tree = map[string]string{
 	"web/tsconfig.json":            `{"compilerOptions": {"paths": {"/livevalet.js": ["./src/livevalet.d.ts"]}}}`,
 	"web/package.json":             `{"type": "module"}`,
 	"web/index.html":               `<!doctype html><link href="/style.css" rel="stylesheet"><link href="/icon.svg" rel="icon"><script type="module" src="/demo.js"></script>`,
+	"web/doctor.html":              `<!doctype html><link href="/style.css" rel="stylesheet"><link href="/doctor.css" rel="stylesheet"><link href="/icon.svg" rel="icon"><script type="module" src="/doctor.js"></script>`,
+	"web/doctor.css":               "ol { color: green }\n",
 	"web/style.css":                "body { color: red }\n",
 	"web/icon.svg":                 `<svg xmlns="http://www.w3.org/2000/svg"/>`,
 	"web/src/livevalet.ts":         "export const connect = (): string[] => [__WASM_FILE__, __WORKER_FILE__, __WORKLET_FILE__, __GO_VERSION__];\n",
@@ -31,6 +33,7 @@ var tree = map[string]string{
 	"web/src/globals.d.ts":         "declare const __WASM_FILE__: string;\n",
 	"web/src/worker.ts":            "import \"wasm_exec.js\";\nexport const start = (): unknown => globalThis.Go;\n",
 	"web/src/sound/worklets.ts":    "export {};\n",
+	"web/src/doctor/main.ts":       "document.title = \"doctor\";\n",
 	"web/src/demo/main.ts":         "import { connect } from \"/livevalet.js\";\ndocument.title = connect().join();\n",
 }
 
@@ -156,7 +159,7 @@ func TestBuild(t *testing.T) {
 		}
 	})
 	t.Run("dist holds what the server expects, each with its compressed forms", func(t *testing.T) {
-		for _, pattern := range []string{"index.html", "style-*.css", "icon-*.svg", "demo-*.js", "livevalet.js", "livevalet.d.ts",
+		for _, pattern := range []string{"index.html", "doctor.html", "style-*.css", "doctor-*.css", "icon-*.svg", "demo-*.js", "doctor-*.js", "livevalet.js", "livevalet.d.ts",
 			"livevalet-worker-*.js", "livevalet-worklets-*.js", "livevalet-*.wasm"} {
 			name := p.find(pattern)
 			var plain bytes.Buffer
@@ -168,8 +171,8 @@ func TestBuild(t *testing.T) {
 			}
 			p.get(name + ".gz")
 		}
-		if got := len(dirNames(t, p.path("web/dist"))); got != 9*3 {
-			t.Errorf("dist holds %d files, want 27", got)
+		if got := len(dirNames(t, p.path("web/dist"))); got != 12*3 {
+			t.Errorf("dist holds %d files, want 36", got)
 		}
 	})
 	t.Run("a hashed name is that of the content", func(t *testing.T) {
@@ -180,10 +183,15 @@ func TestBuild(t *testing.T) {
 			}
 		}
 	})
-	t.Run("the page and the library refer to the hashed names", func(t *testing.T) {
-		for _, pattern := range []string{"style-*.css", "icon-*.svg", "demo-*.js"} {
-			if name := filepath.Base(p.find(pattern)); !strings.Contains(p.get("web/dist/index.html"), `"/`+name+`"`) {
-				t.Errorf("index.html does not name %s", name)
+	t.Run("the pages and the library refer to the hashed names", func(t *testing.T) {
+		for page, patterns := range map[string][]string{
+			"index.html":  {"style-*.css", "icon-*.svg", "demo-*.js"},
+			"doctor.html": {"style-*.css", "doctor-*.css", "icon-*.svg", "doctor-*.js"},
+		} {
+			for _, pattern := range patterns {
+				if name := filepath.Base(p.find(pattern)); !strings.Contains(p.get("web/dist/"+page), `"/`+name+`"`) {
+					t.Errorf("%s does not name %s", page, name)
+				}
 			}
 		}
 		for _, pattern := range []string{"livevalet-worker-*.js", "livevalet-worklets-*.js", "livevalet-*.wasm"} {

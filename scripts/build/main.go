@@ -7,7 +7,7 @@
 //
 //	wasm        ./wasm for the browser
 //	typescript  web/src through esbuild, with the toolchain's own wasm_exec.js
-//	page        index.html and style.css, referring to hashed names
+//	page        the pages and their styles, referring to hashed names
 //	compress    .br and .gz beside every file
 //	budget      the size table; too much to load before connect fails the build
 //	binary      bin/livevalet with web/dist/ inside
@@ -60,7 +60,7 @@ func (b *builder) build() error {
 	if err != nil {
 		return err
 	}
-	page, err := b.page(scripts["demo"])
+	page, err := b.page(scripts)
 	if err != nil {
 		return err
 	}

@@ -21,12 +21,13 @@ var scripts = []struct {
 	{role: "worklets", entry: "web/src/sound/worklets.ts", name: "livevalet-worklets-*.js", constant: "__WORKLET_FILE__"},
 	{role: "library", entry: "web/src/livevalet.ts", name: "livevalet.js"},
 	{role: "demo", entry: "web/src/demo/main.ts", name: "demo-*.js"},
+	{role: "doctor", entry: "web/src/doctor/main.ts", name: "doctor-*.js"},
 }
 
 // declarations are the library's types, for those who import it.
 const declarations = "web/src/livevalet.d.ts"
 
-// typescript bundles the library, its worker and the demo page.
+// typescript bundles the library, its worker and the pages.
 func (b *builder) typescript(wasm file) (files, error) {
 	glue, err := b.tools.glue()
 	if err != nil {
@@ -89,7 +90,7 @@ func bundle(root, entry string, glue []byte, constants map[string]string) ([]byt
 		MinifySyntax:      true,
 		LegalComments:     esbuild.LegalCommentsNone,
 		Define:            define,
-		// The demo imports the library as any page does: from the server.
+		// The pages import the library as any page does: from the server.
 		External: []string{"/livevalet.js"},
 		Plugins:  []esbuild.Plugin{gluePlugin(glue, &used)},
 	})

@@ -1,0 +1,61 @@
+import type { HeardDetail, LiveValetError, Session } from "/livevalet.js";
+import type { Server } from "./report";
+
+/** What the checks of one run hand on to each other. Make it in a click: browsers let sound begin only there. */
+export class Visit {
+  readonly context = new AudioContext();
+  readonly profile = new URLSearchParams(location.search).get("profile") || "default";
+  server?: Server;
+  /** The worklets' file loads. */
+  sounds = false;
+  /** Of the microphone, in Hz, if the browser tells. */
+  rate?: number | undefined;
+  session?: Session;
+  /** Of the setup, by the service. */
+  refusal?: LiveValetError;
+  /** From connect to live, in ms. */
+  live = 0;
+  ear?: Ear;
+
+  constructor() {
+    void this.context.resume().catch(() => {});
+  }
+
+  async end(): Promise<void> {
+    this.ear?.end();
+    await Promise.all([this.session?.close(), this.context.close()]);
+  }
+}
+
+/** Listens to what a session plays. */
+export class Ear {
+  /** The loudest so far, 0 to 1. */
+  peak = 0;
+  /** The first turn that was played to its end. */
+  readonly heard: Promise<HeardDetail>;
+  #look: ReturnType<typeof setInterval>;
+
+  constructor({ speaker }: Session) {
+    this.heard = new Promise((resolve) => speaker.addEventListener("heard", ({ detail }) => resolve(detail)));
+    this.#look = setInterval(() => (this.peak = Math.max(this.peak, speaker.level)), 20);
+  }
+
+  end(): void {
+    clearInterval(this.#look);
+  }
+}
+
+const violations = new Set<string>();
+
+/** Has violations of the page's content security policy noted from now on. */
+export function watchPolicy(): void {
+  addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) => {
+    // A keyword such as "wasm-eval", or an address, which may hold anything.
+    violations.add(`${effectiveDirective} forbids ${blockedURI.includes(":") ? "an address" : blockedURI || "something"}`);
+  });
+}
+
+/** What the policy has forbidden so far. */
+export function forbidden(): string[] {
+  return [...violations];
+}
