@@ -1,5 +1,5 @@
 // Package web holds the browser side: the public API (/livevalet.js), its
-// Worker and the demo page. The build writes what browsers load to dist.
+// Worker, the demo page and the doctor. The build writes what browsers load to dist.
 package web
 
 import "io/fs"

@@ -42,7 +42,7 @@ func (d doctor) examine() map[string]finding {
 	for _, id := range doctorChecks { // each may take long on a busy machine
 		d.Wait(fmt.Sprintf(`!["waiting", "running"].includes(document.getElementById(%q).dataset.state)`, id))
 	}
-	d.Wait(`!document.querySelector("#report").hidden && !document.querySelector("#start").disabled`)
+	d.Wait(`!document.querySelector("#report").hidden && !document.querySelector("#start").ariaDisabled`)
 	found := browser.Eval[map[string]finding](d.Page, `Object.fromEntries([...document.querySelectorAll("#checks li")].map((li) => {
 		const text = (part) => li.querySelector(part).textContent;
 		return [li.id, { State: li.dataset.state, Word: text(".state"), Measured: text(".measured"), Advice: text(".advice") }];
@@ -111,7 +111,7 @@ func TestTheDoctorFindsNothingWrong(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"Result: 12 ok, 0 warning, 0 failed, 0 skipped", "upstream emulator", "HeadlessChrome", " Hz; microphone "} {
+	for _, want := range []string{"Result: 12 ok\n", "upstream emulator", "HeadlessChrome", " Hz; microphone "} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report does not say %q", want)
 		}

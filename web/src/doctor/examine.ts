@@ -44,7 +44,7 @@ export async function examine<Visit>(checks: Check<Visit>[], visit: Visit, tell:
   for (const check of checks) {
     const because = cause(checks, results, check);
     if (because) {
-      set(check, { state: "skipped", measured: `Skipped because of: ${because}.`, because });
+      set(check, { state: "skipped", measured: `Because of ${because}.`, because });
       continue;
     }
     const note = (text: string) => {

@@ -42,7 +42,7 @@ function say(text: string): void {
 
 async function run(): Promise<void> {
   const visit = new Visit(); // in the click, before any await
-  start.disabled = true;
+  start.ariaDisabled = "true"; // a button that is disabled loses the keyboard
   element("report").hidden = true;
   const results = await examine(checks, visit, draw);
   text.value = report(checks, results, { at: new Date(), userAgent: navigator.userAgent, server: visit.server });
@@ -50,23 +50,22 @@ async function run(): Promise<void> {
   element("report").hidden = false;
   say(`Done: ${tally(results)}.`);
   await visit.end();
-  start.textContent = "Run the checks again";
-  start.disabled = false;
+  start.ariaDisabled = null;
 }
 
 async function copy(): Promise<void> {
-  text.select(); // for those whose browser gives no clipboard
   try {
     await navigator.clipboard.writeText(text.value);
     element("copied").textContent = "Copied.";
   } catch {
+    text.select();
     element("copied").textContent = "The browser does not allow it. The text is selected: copy it with the keyboard.";
   }
 }
 
 watchPolicy();
 list();
-start.addEventListener("click", () => void run());
+start.addEventListener("click", () => void (start.ariaDisabled || run()));
 element("copy").addEventListener("click", () => void copy());
 start.disabled = false;
 say("Nothing has been checked yet.");

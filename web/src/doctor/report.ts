@@ -16,11 +16,13 @@ export interface Server {
   upstream: string;
 }
 
-const counted: State[] = ["ok", "warning", "failed", "skipped"];
+const counted: [State, string][] = [["ok", "ok"], ["warning", "with a warning"], ["failed", "failed"], ["skipped", "skipped"]];
 
-/** "11 ok, 1 warning, 0 failed, 0 skipped" */
+/** Such as "11 ok, 1 with a warning". */
 export function tally(results: Map<string, Result>): string {
-  return counted.map((state) => `${[...results.values()].filter((r) => r.state === state).length} ${state}`).join(", ");
+  const all = [...results.values()];
+  const counts = counted.map(([state, words]) => [all.filter((r) => r.state === state).length, words] as const);
+  return counts.flatMap(([n, words]) => (n > 0 ? `${n} ${words}` : [])).join(", ");
 }
 
 /**

@@ -25,7 +25,7 @@ const clock: Check<Visit> = {
     const begun = Date.now();
     const answer = await ask("/version", { signal });
     const here = (begun + Date.now()) / 2;
-    visit.server = await answer.json();
+    visit.server = await answer.json().catch(() => undefined);
     const there = Date.parse(answer.headers.get("date") ?? "");
     if (Number.isNaN(there)) return { state: "warning", measured: "The server's answer has no date.", advice: "Let the proxy in front of the server keep the header Date." };
     const skew = (here - there - 500) / 1_000; // the header has whole seconds
@@ -49,16 +49,19 @@ const mint: Check<Visit> = {
   name: "Token",
   about: "The server mints a token, and takes its lease back.",
   needs: [],
-  async run({ profile }, signal) {
+  async run(visit, signal) {
     const begun = performance.now();
-    const answer = await ask("/v1/token", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ profile }), signal });
+    const answer = await ask("/v1/token", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ profile: visit.profile }), signal });
     const took = Math.round(performance.now() - begun);
     const body = await answer.json().catch(() => ({}));
     if (!answer.ok) {
-      const { code = "no code", detail = "the answer is not the issuer's: check what stands in front of it" } = body;
-      return { state: "failed", measured: `HTTP ${answer.status}, ${code}.`, advice: `${sentence(detail)} ${refusals[code] ?? ""}`.trim() };
+      if (!/^[a-z_]+$/.test(body.code)) {
+        return { state: "failed", measured: `HTTP ${answer.status}.`, advice: "The answer is not the issuer's: look at what stands in front of it." };
+      }
+      return { state: "failed", measured: `HTTP ${answer.status}, ${body.code}.`, advice: `${sentence(body.detail)} ${refusals[body.code] ?? ""}`.trim() };
     }
-    const { leaseId, releaseUrl, lock, model, expiresIn } = body;
+    const { leaseId, releaseUrl, websocketUrl, lock, model, expiresIn } = body;
+    visit.scheme = new URL(websocketUrl).protocol.replace(":", "");
     const released = await ask(new URL(releaseUrl, answer.url).href, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -91,7 +94,7 @@ const socket: Check<Visit> = {
         return dialled ? { ...broken(error), advice: "Let WebSockets pass the firewall and the proxies, and allow the service's address in connect-src." } : broken(error);
       }
     }
-    return { state: "ok", measured: "Open." };
+    return { state: "ok", measured: `Open, over ${visit.scheme}.` };
   },
 };
 

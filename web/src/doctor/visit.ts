@@ -5,11 +5,13 @@ import type { Server } from "./report";
 export class Visit {
   readonly context = new AudioContext();
   readonly profile = new URLSearchParams(location.search).get("profile") || "default";
-  server?: Server;
+  server?: Server | undefined;
   /** The worklets' file loads. */
   sounds = false;
   /** Of the microphone, in Hz, if the browser tells. */
   rate?: number | undefined;
+  /** "ws" or "wss". */
+  scheme = "";
   session?: Session;
   /** Of the setup, by the service. */
   refusal?: LiveValetError;

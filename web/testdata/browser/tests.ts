@@ -11,5 +11,6 @@ import "./gate";
 import "./microphone";
 import "./camera";
 import "./life";
+import "./doctor";
 
 export { names, run } from "./harness";
