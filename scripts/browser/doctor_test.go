@@ -63,7 +63,7 @@ func (d doctor) permit(name string, setting permissions.PermissionSetting) {
 
 func (d doctor) report() string {
 	d.t.Helper()
-	return browser.Eval[string](d.Page, `document.querySelector("#text").value`)
+	return browser.Eval[string](d.Page, `document.querySelector("#report-text").value`)
 }
 
 // expect fails for each check whose state is not that of want, or else "ok".
@@ -111,7 +111,7 @@ func TestTheDoctorFindsNothingWrong(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"Result: 12 ok\n", "upstream emulator", "HeadlessChrome", " Hz; microphone "} {
+	for _, want := range []string{"Result: 12 ok\n", "upstream emulator", "HeadlessChrome", "lease released", " Hz; microphone "} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report does not say %q", want)
 		}
@@ -201,8 +201,8 @@ func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestTheDoctorGoesOnWithoutAMicrophone denies it, and takes away what makes the page
-// secure.
+// TestTheDoctorGoesOnWithoutAMicrophone has the four errors: denied, missing, busy, and
+// a page that is not secure.
 func TestTheDoctorGoesOnWithoutAMicrophone(t *testing.T) {
 	t.Parallel()
 	const name = "insecure.example"
@@ -216,6 +216,14 @@ func TestTheDoctorGoesOnWithoutAMicrophone(t *testing.T) {
 	d.expect(found, map[string]string{"microphone": "warning"})
 	if got := found["microphone"]; got.Measured != "Error microphone_denied." || !strings.HasPrefix(got.Advice, "Allow the microphone") {
 		t.Errorf("a microphone that is denied: %+v", got)
+	}
+
+	for exception, code := range map[string]string{"NotFoundError": "microphone_missing", "NotReadableError": "microphone_busy"} {
+		d = doctor{chromium.Open(server.URL + "/doctor?profile=nobody"), t} // which ends soon
+		browser.Eval[any](d.Page, fmt.Sprintf(`navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", %q)), null`, exception))
+		if got := d.examine()["microphone"]; got.State != "warning" || got.Measured != "Error "+code+"." || got.Advice == "" {
+			t.Errorf("a microphone with %s: %+v", exception, got)
+		}
 	}
 
 	d = doctor{chromium.Open("http://" + name + server.URL[strings.LastIndex(server.URL, ":"):] + "/doctor"), t}

@@ -13,7 +13,7 @@ const words: Record<State, string> = { waiting: "Waiting", running: "Running", o
 
 const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
 const start = element<HTMLButtonElement>("start");
-const text = element<HTMLTextAreaElement>("text");
+const text = element<HTMLTextAreaElement>("report-text");
 
 function draw(check: Check<Visit>, { state, measured, advice = "" }: Result): void {
   const item = element(check.id);
@@ -37,7 +37,7 @@ function list(): void {
 }
 
 function say(text: string): void {
-  element("status").textContent = text;
+  element("progress").textContent = text;
 }
 
 async function run(): Promise<void> {
