@@ -432,6 +432,7 @@ func TestAnEngineOfARevokedCallerEndsWithThatCode(t *testing.T) {
 			Source: edge.Issuer{URL: "http://localhost/v1/token", Client: s.client, Header: http.Header{"Authorization": {"ada"}}}.Token,
 			Dial:   session.Dialing(edge.Dialer{Client: s.client}.Dial),
 			Emit:   func(session.Event) {},
+			Idle:   -1, // it is silent on purpose
 		})
 		done := make(chan error)
 		go func() { done <- conversation.Run(t.Context()) }()

@@ -117,7 +117,9 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	return p.serve(ctx, server{listener: listener, handler: r.handler(), stop: stop, begin: func(ctx context.Context) {
-		warn(p.log, profiles)
+		if c.Config != "" {
+			warn(p.log, profiles)
+		}
 		fitting, err := s.tried(ctx, p.log, profiles, true)
 		if err = errors.Join(err, tokens.use(fitting, devLimits())); err != nil {
 			p.log.Error("pages get no tokens", "error", err)
