@@ -28,11 +28,15 @@ const fall = decibels(-6 / perSecond);
 const rise = decibels(10 / perSecond);
 /** While somebody seems to speak, for it may be that it is the echo that became louder. */
 const doubt = decibels(1 / perSecond);
+/** By how much the room's noise may seem to grow within one piece, of which the quietest tell. */
+const swell = decibels(1 / perSecond);
 /** Pieces of which the loudest tells the coupling: the others are pauses. */
 const learned = 1.5 * perSecond;
 
 export class Gate {
   #coupling = usual;
+  /** How loud the room is while nothing is played. */
+  #room = hush;
   /** How loud late pieces were, in terms of what was played. */
   #ratios: number[] = [];
   #held: ArrayBuffer[] = [];
@@ -51,11 +55,16 @@ export class Gate {
    * may be echoing: what was played in the last 400 ms.
    */
   pass(piece: ArrayBuffer, played: number): ArrayBuffer[] {
-    if (played < inaudible) return [...this.flush(), piece];
     const level = rms(piece);
+    if (played < inaudible) {
+      this.#room = clamp(level, inaudible, this.#room * swell);
+      this.#ratios = []; // What was loud to the end was a reply.
+      return [...this.flush(), piece];
+    }
     this.#loud = level > Math.max(played * this.#coupling * margin, hush) ? this.#loud + 1 : 0;
     this.#through = this.#loud >= believed ? after : Math.max(0, this.#through - 1);
-    this.#learn(level / played);
+    const ratio = level / played;
+    this.#learn(level > this.#room * margin ? ratio : Math.min(ratio, this.#coupling)); // Noise is no louder echo.
 
     this.#held.push(piece);
     if (this.open) return this.#held.splice(0);

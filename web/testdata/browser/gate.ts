@@ -104,6 +104,29 @@ test("with headphones quiet speech passes", () => {
   same(missed, []);
 });
 
+for (const [name, floor, replies] of [
+  ["the noise of a room", -50, false],
+  ["a reply that begins as an answer ends", -65, true],
+] as const) {
+  test(`${name} is not learned as an echo: who speaks into the next answer is heard`, () => {
+    const played = new Float32Array(450 * pieceLength);
+    const voice = noise(1);
+    for (const [from, to] of [[0, 50], [250, 380]] as const) {
+      played.set(speech(to - from, decibels(-16), 1), from * pieceLength);
+      const ends = to * pieceLength; // A voice does not end at once.
+      for (let i = 0; i < 25 * pieceLength; i++) played[ends + i] = Math.sqrt(3) * decibels(-35 - i / pieceLength) * voice();
+    }
+    const room = noise(2);
+    const said = new Float32Array(played.length);
+    const word = speech(52, decibels(-22), 3);
+    if (replies) said.set(word.subarray(3 * pieceLength), 80 * pieceLength); // Not all words begin softly.
+    said.set(word, 320 * pieceLength);
+    const whole = passed(said.map((x) => x + Math.sqrt(3) * decibels(floor) * room()), played);
+    const loud = levels(said).flatMap((level, n) => (level > decibels(-26) && !whole[n] ? [n] : []));
+    same(loud, [], "loud pieces of words that did not pass");
+  });
+}
+
 test("while nothing is played everything passes at once", () => {
   const gate = new Gate();
   const piece = new Int16Array(pieceLength).fill(1).buffer;
