@@ -11,7 +11,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -353,10 +352,7 @@ func TestABusyPageDoesNotHoldUpTheMicrophone(t *testing.T) {
 // TestASpokenQuestionIsAnswered plays a file as Chromium's microphone.
 func TestASpokenQuestionIsAnswered(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "speech.wav")
-	if err := os.WriteFile(file, wav(3*time.Second, 2*time.Second), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := filepath.Join(speak(t), "2")
 	w := listen(t)
 	page := w.open(t, browser.Launch(t, noGesture, chromedp.Flag("use-fake-ui-for-media-stream", true),
 		chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-file-for-fake-audio-capture", file+"%noloop")))
@@ -375,28 +371,6 @@ func TestASpokenQuestionIsAnswered(t *testing.T) {
 	if problems, _ := page.Problems(); len(problems) > 0 {
 		t.Errorf("problems: %v", problems)
 	}
-}
-
-// wav is speech of that length, then silence: noise in syllables, 48 kHz.
-func wav(speech, silence time.Duration) []byte {
-	const rate = 48000
-	n := int((speech + silence) * rate / time.Second)
-	b := []byte("RIFF")
-	b = binary.LittleEndian.AppendUint32(b, uint32(36+2*n))
-	b = append(b, "WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00"...)
-	b = binary.LittleEndian.AppendUint32(b, rate)
-	b = binary.LittleEndian.AppendUint32(b, 2*rate)
-	b = append(b, "\x02\x00\x10\x00data"...)
-	b = binary.LittleEndian.AppendUint32(b, uint32(2*n))
-	for i := range n {
-		tone := 0.
-		if time.Duration(i)*time.Second/rate < speech {
-			at := float64(i) / rate
-			tone = 9000 * math.Pow(math.Sin(math.Pi*at*4), 2) * (math.Sin(2*math.Pi*210*at) + math.Sin(2*math.Pi*1130*at))
-		}
-		b = binary.LittleEndian.AppendUint16(b, uint16(int16(tone)))
-	}
-	return b
 }
 
 // TestAMicrophoneThatIsRefusedCostsNothing asks a browser that says no.

@@ -19,6 +19,7 @@ type tool struct {
 
 var tools = []tool{
 	{[]string{"chromium", "chromium-browser", "google-chrome"}, []string{"chromium"}, "the page's tests"},
+	{[]string{"espeak-ng"}, []string{"espeak-ng"}, "the tests that speak"},
 	{[]string{"npm"}, []string{"nodejs", "npm"}, "the type check and the tests in Node"},
 	{[]string{"redis-server"}, []string{"redis-server"}, "the tests of many issuers over one Redis"},
 	{[]string{"gcc", "clang"}, []string{"gcc", "libc6-dev"}, "the race detector"},

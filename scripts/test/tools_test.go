@@ -14,11 +14,11 @@ func TestMissing(t *testing.T) {
 		wantAdvice      []string
 		wantInstallLast string
 	}{
-		{"any name of a tool will do", "google-chrome npm redis-server clang", nil, ""},
-		{"one that is missing is named, with its purpose and the command that brings it", "npm gcc redis-server",
+		{"any name of a tool will do", "google-chrome espeak-ng npm redis-server clang", nil, ""},
+		{"one that is missing is named, with its purpose and the command that brings it", "npm espeak-ng gcc redis-server",
 			[]string{"chromium or chromium-browser or google-chrome is not installed: needed for the page's tests",
 				"sudo apt-get update\n", "sudo apt-get install --yes --no-install-recommends chromium"}, "chromium"},
-		{"all that are missing are installed at once", "gcc redis-server",
+		{"all that are missing are installed at once", "gcc espeak-ng redis-server",
 			[]string{"npm is not installed", "chromium nodejs npm"}, "npm"},
 	}
 	for _, tt := range tests {

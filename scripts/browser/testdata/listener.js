@@ -6,6 +6,8 @@ class Listener {
   /** When connect was called, by the page's clock. */
   asked;
   heard = [];
+  /** What the emulator sent, in base64, when it came, and the words that begin there. */
+  sent = [];
   /** When interrupted came, by the page's clock. */
   interrupted;
 
@@ -14,22 +16,21 @@ class Listener {
   /** Frames, and that of the context at the first. */
   #recorded = 0;
   #began;
-  /** What the emulator sent, in base64. */
-  #sent = [];
 
   /** Called in a click. */
-  static start() {
+  static start(options) {
     const listener = new Listener();
     const taps = listener.#tap();
     listener.asked = performance.now();
-    const connecting = Listener.connect({ speaker: { copy: true }, config: { outputAudioTranscription: {} } });
+    const connecting = Listener.connect({ speaker: { copy: true }, config: { inputAudioTranscription: {}, outputAudioTranscription: {} }, ...options });
     return connecting.then(async (session) => {
       await taps;
       listener.session = session;
       session.speaker.addEventListener("heard", ({ detail }) => listener.heard.push(detail));
       session.addEventListener("message", ({ detail }) => {
-        if (detail.data) listener.#sent.push(detail.data);
-        if (detail.serverContent?.interrupted) listener.interrupted = performance.now();
+        const { data, serverContent } = detail;
+        if (data) listener.sent.push({ data, came: performance.now(), words: serverContent.outputTranscription?.text });
+        if (serverContent?.interrupted) listener.interrupted = performance.now();
       });
       return listener;
     });
@@ -40,8 +41,10 @@ class Listener {
     const { connect } = AudioNode.prototype;
     return new Promise((resolve) => {
       AudioNode.prototype.connect = function (target, ...more) {
-        AudioNode.prototype.connect = connect;
-        resolve([this, target.context]);
+        if (target instanceof AudioDestinationNode) {
+          AudioNode.prototype.connect = connect;
+          resolve([this, target.context]);
+        }
         return connect.call(this, target, ...more);
       };
     }).then(async ([node, context]) => {
@@ -62,18 +65,28 @@ class Listener {
 
   /** Says something, and gives what is played until so many turns were heard. */
   async hear(text, turns = 1, meanwhile = () => {}) {
-    this.#pieces = [];
-    this.#began = undefined;
-    this.#sent = [];
-    this.heard = [];
+    this.forget();
     const { underruns } = this.session.speaker;
     await this.session.sendRealtimeInput({ text });
     await until(() => this.session.speaker.playing);
     await meanwhile();
     await until(() => this.heard.length === turns);
-    const { sampleRate, currentTime } = this.#context;
-    await until(() => this.#end > (currentTime + 0.1) * sampleRate); // what was heard is recorded, too
+    await this.recorded();
     return { underruns: this.session.speaker.underruns - underruns, heard: this.heard };
+  }
+
+  /** Begins a new recording. */
+  forget() {
+    this.#pieces = [];
+    this.#began = undefined;
+    this.sent = [];
+    this.heard = [];
+  }
+
+  /** Resolves when what was heard is recorded, too. */
+  recorded() {
+    const { sampleRate, currentTime } = this.#context;
+    return until(() => this.#end > (currentTime + 0.1) * sampleRate);
   }
 
   get #end() {
@@ -84,10 +97,14 @@ class Listener {
     return join(this.#pieces);
   }
 
+  /** All that was sent, as one piece. */
+  get pcm() {
+    return join(this.sent.map(({ data }) => new Int16Array(Uint8Array.fromBase64(data).buffer)), Int16Array);
+  }
+
   /** How like the recording is to what was sent, at best: 1 if it is that. */
   async likeness() {
-    const pcm = join(this.#sent.map((data) => new Int16Array(Uint8Array.fromBase64(data).buffer)), Int16Array);
-    const sound = (await new OfflineAudioContext(1, 1, this.#context.sampleRate).decodeAudioData(wav(pcm, 24_000))).getChannelData(0);
+    const sound = (await new OfflineAudioContext(1, 1, this.#context.sampleRate).decodeAudioData(wav(this.pcm, 24_000))).getChannelData(0);
     const { recording } = this;
     // By the mean of each 24 samples where it lies about, then exactly.
     const about = 24 * best(means(recording, 24), means(sound, 24), 0, recording.length / 24);
