@@ -18,9 +18,9 @@ func TestDemo(t *testing.T) {
 	expect(t, page, "it says that nothing is connected, and to which service it talks",
 		`$("#status").dataset.state === "idle" && $("#service").textContent === "Emulator" && $("#text").disabled && $("#goaway").disabled`)
 
-	page.Click("#connect")
+	page.Click("#typing")
 	expect(t, page, "it is live and shows profile, model, token and connection",
-		`$("#status").dataset.state === "live" && $("#status").textContent === "Live" && $("#connect").textContent === "Disconnect"
+		`$("#status").dataset.state === "live" && $("#status").textContent === "Live" && $("#connect").textContent === "End"
 		 && $("#profile").textContent === "default" && $("#model").textContent === "fake-live"
 		 && /^1[12]:\d\d$/.test($("#token-left").textContent) && $("#connection-age").textContent.endsWith(" of 10:00")`)
 	expect(t, page, "the clocks tick", `$("#token-left").textContent !== "12:00" && $("#connection-age").textContent !== "0:00 of 10:00"`)
@@ -35,8 +35,11 @@ func TestDemo(t *testing.T) {
 	expect(t, page, "an answer that is given again takes the place of the one that was cut",
 		`$("#captions").children.length === 3 && $("#captions p:last-child span").textContent === "Once more, whole." && !$("#captions [data-cut]")`)
 
+	page.Click("#quiet")
+	expect(t, page, "quiet is a toggle", `$("#quiet").ariaPressed === "true"`)
 	page.Click("#mute")
-	expect(t, page, "mute is a toggle", `$("#mute").ariaPressed === "true"`)
+	expect(t, page, "whoever typed so far is told that there is no microphone, and stays in the conversation",
+		`$("#problem").textContent.startsWith("There is no microphone.") && $("#mute").ariaPressed === "true" && $("#status").dataset.state === "live"`)
 
 	page.Type("#text", "!resume\r")
 	expect(t, page, "a recovery is told in the status line and in the list",
@@ -60,12 +63,15 @@ func TestDemo(t *testing.T) {
 	page.Type("#text", "!fail\r")
 	expect(t, page, "an error says what to do, and the page can connect again",
 		`!$("#problem").hidden && $("#problem").textContent.startsWith("The API key's quota is used up.")
-		 && $("#status").dataset.state === "closed" && $("#connect").textContent === "Connect" && $("#text").disabled`)
+		 && $("#status").dataset.state === "closed" && $("#connect").textContent === "Talk" && $("#text").disabled`)
 
-	page.Do(chromedp.Focus("#connect"), chromedp.KeyEvent("\r"))
+	page.Do(chromedp.Focus("#typing"), chromedp.KeyEvent("\r"))
 	expect(t, page, "the keyboard connects again, with a clean sheet", `$("#status").textContent === "Live" && $("#problem").hidden && $("#captions").children.length === 0`)
 	page.Click("#connect")
 	expect(t, page, "disconnect ends quietly", `$("#status").textContent === "Disconnected" && $("#problem").hidden && $("#token-left").textContent === "–"`)
+
+	page.Click("#connect")
+	expect(t, page, "who wants to talk is told that there is no microphone", `$("#problem").textContent.startsWith("There is no microphone.") && $("#status").dataset.state === "closed"`)
 
 	if problems, _ := page.Problems(); len(problems) > 0 {
 		t.Errorf("the browser complains: %v", problems)

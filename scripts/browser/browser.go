@@ -4,7 +4,7 @@
 //
 //	server := browser.Serve(t, "dev", "--listen", "127.0.0.1:0")
 //	page := browser.Launch(t).Open(server.URL)
-//	page.Click("#connect")
+//	page.Click("#typing")
 //
 // Its functions fail the test that they are given. A page belongs to the
 // goroutine of that test.

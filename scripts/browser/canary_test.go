@@ -101,7 +101,7 @@ profiles:
 		w.waitLive()
 	}
 
-	w.Click("#connect")
+	w.Click("#typing")
 	w.waitLive()
 	w.say("my name is Ada", "")
 	for i, body := range []string{`{"kind":"goaway","timeLeft":"5s"}`, `{"kind":"drop"}`, `{"kind":"expire-token"}`} {

@@ -215,7 +215,7 @@ func TestConsoleInDev(t *testing.T) {
 	server := browser.Serve(t, "dev", "--listen", "127.0.0.1:0")
 	chromium := browser.Launch(t)
 	demo := walk{chromium.Open(server.URL), t}
-	demo.Click("#connect")
+	demo.Click("#typing")
 	demo.waitLive()
 	demo.Wait(`document.querySelector('#emulator a[href="/__emulator/"]').checkVisibility()`)
 	c := console{chromium.Open(server.URL + "/__emulator/")}

@@ -31,7 +31,7 @@ func TestNewcomersWalk(t *testing.T) {
 	step("connect goes from connecting to live, and the page shows profile, model, token and connection", func(t *testing.T, w walk) {
 		browser.Eval[any](w.Page, `window.states = [], new MutationObserver(() => states.push(document.querySelector("#status").dataset.state))
 			.observe(document.querySelector("#status"), { attributeFilter: ["data-state"] }), null`)
-		w.Click("#connect")
+		w.Click("#typing")
 		w.waitLive()
 		if got := browser.Eval[string](w.Page, `states.filter((s, i) => s !== states[i - 1]).join()`); got != "connecting,live" {
 			t.Errorf("states were %s, want connecting,live", got)

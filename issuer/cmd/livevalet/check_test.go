@@ -271,7 +271,7 @@ func TestDevTriesTheMaskAtItsStart(t *testing.T) {
 // fellBack checks that the log tells of a full lock, if it should.
 func (r running) fellBack(t *testing.T, lock string) {
 	t.Helper()
-	if said := strings.Contains(r.log.String(), "refuses the mask path tools, "); said != (lock == "full") {
+	if said := strings.Contains(r.log.String(), "refuses the mask path "); said != (lock == "full") {
 		t.Errorf("it begins with %s", r.log)
 	}
 }

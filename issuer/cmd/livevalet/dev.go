@@ -134,9 +134,10 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 // on this machine, and tries things out.
 func (c *devCommand) profiles() ([]profile.Profile, error) {
 	if c.Config == "" {
-		p, err := profile.New(profile.DefaultName, profile.Spec{Limits: profile.Limits{
-			PerCaller: limit.Rate{Count: 1000, Per: time.Second}, Concurrent: 100_000,
-		}})
+		p, err := profile.New(profile.DefaultName, profile.Spec{
+			Allow:  []profile.Allowance{{Path: "tools"}}, // the demo page has some
+			Limits: profile.Limits{PerCaller: limit.Rate{Count: 1000, Per: time.Second}, Concurrent: 100_000},
+		})
 		return []profile.Profile{p}, err
 	}
 	f, err := readFile(c.Config)

@@ -1,55 +1,80 @@
 // The demo page, on top of the public API and of nothing else.
 
-import { connect, preload, type LiveConnectConfig, type LiveValetError, type Session } from "/livevalet.js";
+import { connect, preload, type LiveConnectConfig, type LiveValetError, type MicrophoneMode, type Session } from "/livevalet.js";
 import { adviceFor } from "./advice";
 import { Captions } from "./captions";
+import { Chaos, faults } from "./chaos";
+import { LifelineView } from "./draw";
+import { Lifeline, type News } from "./lifeline";
+import { listenToKeys } from "./keys";
+import { toText, toVTT } from "./record";
+import { declarations, ToolCards } from "./tools";
+import { Voice } from "./voice";
+import { clock, rungs, seconds } from "./words";
 
 const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
+const button = (id: string) => element<HTMLButtonElement>(id);
 
-const connectButton = element<HTMLButtonElement>("connect");
-const muteButton = element<HTMLButtonElement>("mute");
+const talkButton = button("connect");
+const typingButton = button("typing");
+const muteButton = button("mute");
+const quietButton = button("quiet");
+/** By what they share. */
+const sightButtons = { camera: button("camera"), screen: button("screen") };
 const textBox = element<HTMLInputElement>("text");
 const level = element("level");
+const mode = element<HTMLSelectElement>("mode");
+const microphones = element<HTMLSelectElement>("microphones");
+const speakers = element<HTMLSelectElement>("speakers");
+const volume = element<HTMLInputElement>("volume");
+
 const captions = new Captions(element("captions"));
+const cards = new ToolCards(element("captions"), captions);
+const view = new LifelineView(element("lifeline"), element("mark"), button("now"));
+const chaos = new Chaos(note);
+const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Sound with captions of both sides; what the profile locks wins. */
-const config: LiveConnectConfig = { responseModalities: ["AUDIO"], inputAudioTranscription: {}, outputAudioTranscription: {} };
-
-/** What the emulator does to every open connection. */
-const faults = {
-  goaway: { kind: "goaway", session: "*", timeLeft: "10s" },
-  cut: { kind: "drop", session: "*" },
-  expire: { kind: "expire-token", session: "*" },
+const config: LiveConnectConfig = {
+  responseModalities: ["AUDIO"],
+  inputAudioTranscription: {},
+  outputAudioTranscription: {},
+  tools: [{ functionDeclarations: declarations }],
 };
 
+let life: Lifeline | undefined;
 let abort: AbortController | undefined;
 let session: Session | undefined;
 
 // ---- what the page shows ---------------------------------------------------
 
-let state = "idle";
+type State = "idle" | "asking" | "connecting" | "live" | "waiting" | "closed";
+
+let state: State = "idle";
 let resumes = 0;
 let tokenUntil: number | undefined;
 let liveSince: number | undefined;
 let connectionFor: number | undefined;
 
-function showState(next: string, text: string): void {
+const isOn = () => state !== "idle" && state !== "closed";
+const holds = () => session !== undefined && !isPressed(muteButton) && session.microphone.mode === "push-to-talk";
+
+function showState(next: State, text: string): void {
   state = next;
   const status = element("status");
   if (status.textContent !== text) status.textContent = text;
   status.dataset.state = next;
-  const on = next === "connecting" || next === "live" || next === "waiting";
-  connectButton.toggleAttribute("data-on", on);
-  connectButton.textContent = !on ? "Connect" : session ? "Disconnect" : "Cancel";
-  for (const control of [textBox, element<HTMLButtonElement>("send"), ...faultButtons()]) {
-    control.disabled = session === undefined;
-  }
+  talkButton.dataset.state = level.dataset.state = next;
+  talkButton.textContent = !isOn() ? "Talk" : !session ? "Cancel" : holds() ? "Hold to speak" : "End";
+  typingButton.textContent = isOn() ? "End" : "Type instead";
+  typingButton.toggleAttribute("data-off", isOn() && !holds());
+  for (const control of [textBox, button("send"), ...Object.values(sightButtons), ...faultButtons()]) control.disabled = session === undefined;
+  element("chaos-says").textContent = chaos.dial(Number(element<HTMLInputElement>("chaos").value), session !== undefined);
 }
 
 function showProblem(text: string): void {
   element("problem").textContent = text;
   element("problem").hidden = text === "";
-  captions.follow();
 }
 
 function note(kind: string, text: string): void {
@@ -65,11 +90,6 @@ function note(kind: string, text: string): void {
   while (events.childElementCount > 200) events.lastElementChild!.remove();
 }
 
-function clock(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1_000));
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-}
-
 function tick(): void {
   const now = performance.now();
   element("token-left").textContent = tokenUntil === undefined ? "–" : clock(tokenUntil - now);
@@ -77,34 +97,69 @@ function tick(): void {
   element("connection-age").textContent = connectionFor && liveSince !== undefined ? `${age} of ${clock(connectionFor)}` : age;
 }
 
-function drawLevel(): void {
-  const { level: loudness = 0 } = session?.speaker ?? {};
-  level.style.setProperty("--level", loudness.toFixed(3));
-  level.dataset.peak = Math.max(loudness, Number(level.dataset.peak)).toFixed(3);
-  requestAnimationFrame(drawLevel);
+let drawn = 0;
+
+function animate(now: number): void {
+  requestAnimationFrame(animate);
+  const heard = session?.speaker.level ?? 0;
+  level.style.setProperty("--voice", loudness(heard));
+  level.style.setProperty("--microphone", loudness(session?.microphone.level.rms ?? 0));
+  level.dataset.peak = Math.max(heard, Number(level.dataset.peak)).toFixed(3);
+  if (!life || life.end !== undefined || now - drawn < (still.matches ? 1_000 : 100)) return;
+  drawn = now;
+  life.advance(now);
+  view.draw();
+}
+
+/** Quiet speech is to be seen, too. */
+function loudness(rms: number): string {
+  return Math.min(1, Math.sqrt(3 * rms)).toFixed(2);
 }
 
 // ---- the conversation ------------------------------------------------------
 
-async function start(): Promise<void> {
+/** Call it in a click or a key: the browser gives microphone and sound only then. */
+async function start(spoken: boolean): Promise<void> {
   abort = new AbortController();
+  const { signal } = abort;
   resumes = 0;
+  setPressed(muteButton, !spoken);
   showProblem("");
-  showState("connecting", "Connecting …");
+  begin();
+  if (spoken) void showAsking(signal);
   try {
-    const opened = await connect({ config, signal: abort.signal, speaker: { muted: isMuted() } });
-    opened.speaker.muted = isMuted();
+    const opened = await connect({
+      config,
+      signal,
+      speaker: { muted: isPressed(quietButton), volume: Number(volume.value) },
+      ...(spoken && { microphone: { mode: mode.value as MicrophoneMode, ...(microphones.value && { deviceId: microphones.value }) } }),
+    });
     session = opened;
-    captions.clear();
+    captions.clear(performance.now());
+    for (const id of ["save-text", "save-vtt"]) button(id).disabled = true;
     listen(opened);
+    setMuted(isPressed(muteButton));
+    opened.speaker.muted = isPressed(quietButton);
     showState("live", "Live");
+    void showDevices();
+    if (!spoken) textBox.focus();
   } catch (error) {
-    stopped(error as LiveValetError);
+    if (abort.signal === signal) stopped(error as LiveValetError);
   }
 }
 
-function isMuted(): boolean {
-  return muteButton.ariaPressed === "true";
+function begin(): void {
+  life = new Lifeline(performance.now());
+  view.show(life);
+  showState("connecting", "Connecting …");
+}
+
+/** While the browser asks the visitor, nothing has begun. Not every browser tells. */
+async function showAsking(signal: AbortSignal): Promise<void> {
+  const permission = await navigator.permissions?.query({ name: "microphone" as PermissionName }).catch(() => undefined);
+  if (permission?.state !== "prompt" || session || signal.aborted || state !== "connecting") return;
+  showState("asking", "May the page use the microphone?");
+  permission.addEventListener("change", () => state === "asking" && permission.state === "granted" && begin(), { signal });
 }
 
 function stop(): void {
@@ -113,20 +168,32 @@ function stop(): void {
 }
 
 function stopped(error?: LiveValetError): void {
+  if (life?.end === undefined) tell({ type: "closed", detail: error ? { error } : {} });
   session = undefined;
   tokenUntil = liveSince = undefined;
   if (!error || error.code === "aborted") {
     note("status", "disconnected");
-    showState("closed", "Disconnected");
   } else {
     note("error", `ended: ${error.code}`);
     showProblem(adviceFor(error));
-    showState("closed", "Disconnected");
   }
+  showState("closed", "Disconnected");
+  showSight();
   tick();
 }
 
+function tell(news: News, at = performance.now()): void {
+  life?.take(news, at);
+  view.draw();
+}
+
 function listen(session: Session): void {
+  const retold = ["status", "token", "goaway", "resumed", "message", "transcript", "toolcall", "stalled", "emptyturn", "dropped", "closed"] as const;
+  for (const type of retold) {
+    session.addEventListener(type, (event) => tell({ type, detail: (event as CustomEvent).detail } as News));
+  }
+  cards.serve(session);
+
   session.addEventListener("status", ({ detail: { state, cause, retryIn } }) => {
     if (state === "closed") return; // The event closed says more.
     note("status", retryIn === undefined ? `${state} (${cause})` : `${state} (${cause}), next try in ${seconds(retryIn)}`);
@@ -150,12 +217,16 @@ function listen(session: Session): void {
   session.addEventListener("resumed", ({ detail: { rung, restored, gapMs, cause } }) => {
     resumes++;
     const memory = { full: "", transcript: ", told again", none: ", memory lost" }[restored];
-    const how = { handle: "the same token", token: "a new token", restart: "a new session" }[rung];
+    const how = rungs[rung];
     const gap = `${Math.round(gapMs)}\u00a0ms`;
     note("resumed", `resumed after ${cause}: rung ${rung} (${how}), gap ${gap}${memory}`);
     showState("live", `Live, resumed ${resumes > 1 ? `${resumes} times, last ` : ""}with ${how} after ${gap}${memory}`);
   });
-  session.addEventListener("transcript", ({ detail }) => captions.show(detail));
+  session.addEventListener("transcript", ({ detail }) => {
+    captions.show(detail, performance.now());
+    for (const id of ["save-text", "save-vtt"]) button(id).disabled = false;
+  });
+  session.addEventListener("toolcall", ({ detail: { name, state } }) => note("status", `${name} ${state}`));
   session.addEventListener("emptyturn", ({ detail }) => note("error", `the model said nothing${detail.reason ? `: ${detail.reason}` : ""}`));
   session.addEventListener("stalled", ({ detail: { ended, waitedMs } }) =>
     note(ended ? "status" : "error", ended ? `the model goes on after ${seconds(waitedMs)}` : `no answer for ${seconds(waitedMs)}`),
@@ -163,23 +234,38 @@ function listen(session: Session): void {
   session.addEventListener("sessioncap", ({ detail }) => note("error", `the service ends this session in ${clock(detail.msLeft)}`));
   session.addEventListener("goaway", ({ detail }) => note("goaway", `goAway: connection ends in ${seconds(detail.timeLeft)}`));
   session.addEventListener("dropped", ({ detail }) => note("error", `${Math.round(detail.ms)} ms of sound dropped`));
+  session.addEventListener("miclost", ({ detail }) => showProblem(adviceFor(detail.error)));
   session.addEventListener("closed", ({ detail }) => stopped(detail.error));
-  session.speaker.addEventListener("heard", ({ detail: { ms, of, interrupted } }) => {
+
+  const { speaker, microphone, camera } = session;
+  speaker.addEventListener("heard", ({ detail: { ms, of, interrupted } }) => {
     level.dataset.heardMs = String(Number(level.dataset.heardMs) + Math.round(ms));
     if (interrupted) note("status", `interrupted after ${seconds(ms)} of ${seconds(of)}`);
   });
-  session.speaker.addEventListener("underrun", ({ detail }) => note("error", `sound ran out ${detail.count} times`));
-  session.speaker.addEventListener("blocked", showBlocked);
-  session.speaker.addEventListener("change", showBlocked);
-  showBlocked();
+  speaker.addEventListener("underrun", ({ detail }) => note("error", `sound ran out ${detail.count} times`));
+  let playing = false;
+  speaker.addEventListener("change", () => {
+    if (speaker.playing !== playing) tell({ type: "sound", on: (playing = speaker.playing) });
+    showSound();
+  });
+  speaker.addEventListener("blocked", showSound);
+  microphone.addEventListener("change", showSound);
+  const voice = new Voice((on, at) => tell({ type: "voice", on }, at));
+  microphone.addEventListener("level", () => voice.hear(microphone.level.rms, performance.now()));
+  camera.addEventListener("change", () => showSight());
+  showSound();
 }
 
-function seconds(ms: number): string {
-  return `${(ms / 1_000).toFixed(ms < 10_000 ? 1 : 0)}\u00a0s`;
-}
-
-function showBlocked(): void {
-  if (session) showProblem(session.speaker.blocked ? "The browser holds the sound back. Click anywhere, or press a key." : "");
+/** What keeps speaker or microphone from working, if it goes away by what the visitor does. */
+function showSound(): void {
+  if (!session) return;
+  const { speaker, microphone } = session;
+  showProblem(
+    speaker.blocked ? "The browser holds the sound back. Click anywhere, or press a key."
+    : microphone.state === "lost" ? "The microphone is gone. Plug one in, or type."
+    : microphone.silent && !microphone.muted ? "The microphone is silent. Check that it is switched on, or choose another under Sound."
+    : "",
+  );
 }
 
 async function say(text: string): Promise<void> {
@@ -188,6 +274,83 @@ async function say(text: string): Promise<void> {
   } catch (error) {
     note("error", `not sent: ${(error as LiveValetError).message}`);
   }
+}
+
+// ---- microphone and speaker ------------------------------------------------
+
+function isPressed(toggle: HTMLElement): boolean {
+  return toggle.ariaPressed === "true";
+}
+
+function setPressed(toggle: HTMLElement, pressed: boolean): void {
+  toggle.ariaPressed = String(pressed);
+}
+
+/** Who began by typing is asked for the microphone now. */
+function setMuted(muted: boolean): void {
+  setPressed(muteButton, muted);
+  const microphone = session?.microphone;
+  if (!microphone) return;
+  microphone.muted = muted;
+  if (!muted && microphone.state === "off") {
+    microphone.start({ mode: mode.value as MicrophoneMode }).then(showDevices, (error) => {
+      setMuted(true);
+      showProblem(adviceFor(error));
+    });
+  }
+  showState(state, element("status").textContent);
+}
+
+function press(): void {
+  if (!holds()) return;
+  session!.microphone.press();
+  talkButton.toggleAttribute("data-held", true);
+}
+
+function release(): void {
+  if (talkButton.hasAttribute("data-held") && session) session.microphone.release();
+  talkButton.removeAttribute("data-held");
+}
+
+async function showDevices(): Promise<void> {
+  if (!session) return;
+  fill(microphones, await session.microphone.devices());
+  fill(speakers, await session.speaker.devices());
+}
+
+function fill(select: HTMLSelectElement, devices: MediaDeviceInfo[]): void {
+  const chosen = select.value;
+  const named = devices.filter(({ deviceId, label }) => label !== "" && deviceId !== "default" && deviceId !== "");
+  select.replaceChildren(select.options[0]!, ...named.map(({ label, deviceId }) => new Option(label, deviceId)));
+  select.value = named.some(({ deviceId }) => deviceId === chosen) ? chosen : "";
+}
+
+// ---- camera and screen -----------------------------------------------------
+
+type Sight = keyof typeof sightButtons;
+
+let sight: Sight | undefined;
+
+/** Only one of both is shared; sharing what is shared ends it. Call it in a click. */
+async function share(source: Sight): Promise<void> {
+  const { camera } = session!;
+  const ends = sight === source && camera.state !== "off";
+  camera.stop();
+  if (ends) return;
+  sight = source;
+  try {
+    await camera.start({ source });
+  } catch (error) {
+    if ((error as LiveValetError).code !== "aborted") showProblem(adviceFor(error as LiveValetError));
+  }
+}
+
+function showSight(): void {
+  const { state, preview = null } = session?.camera ?? {};
+  const video = element<HTMLVideoElement>("preview");
+  for (const [source, choice] of Object.entries(sightButtons)) setPressed(choice, source === sight && state !== undefined && state !== "off");
+  video.hidden = preview === null;
+  if (video.srcObject !== preview) video.srcObject = preview;
 }
 
 // ---- the service -----------------------------------------------------------
@@ -199,6 +362,7 @@ async function showService(): Promise<void> {
     service.textContent = { emulator: "Emulator", google: "Google" }[upstream as string] ?? upstream;
     service.title = `livevalet ${version}`;
     element("emulator").hidden = !emulator;
+    element("emulator").toggleAttribute("data-known", true);
   } catch {
     service.textContent = "unknown";
     note("error", "/version did not answer: is the server running?");
@@ -206,29 +370,46 @@ async function showService(): Promise<void> {
 }
 
 function faultButtons(): HTMLButtonElement[] {
-  return Object.keys(faults).map((id) => element<HTMLButtonElement>(id));
-}
-
-async function strike(id: keyof typeof faults): Promise<void> {
-  const { kind } = faults[id];
-  try {
-    const answer = await fetch("/__emulator/fault", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(faults[id]),
-    });
-    note(answer.ok ? "fault" : "error", answer.ok ? `emulator: ${kind}` : `emulator refused ${kind} (${answer.status})`);
-  } catch {
-    note("error", `emulator did not answer ${kind}: is the server running?`);
-  }
+  return Object.keys(faults).map(button);
 }
 
 // ---- wiring ----------------------------------------------------------------
 
-connectButton.addEventListener("click", () => {
-  if (state === "idle" || state === "closed") void start();
-  else stop();
+function toggle(): void {
+  if (!isOn()) void start(true);
+  else if (!holds()) stop();
+}
+
+function save(type: string, name: string, text: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+talkButton.addEventListener("click", toggle);
+talkButton.addEventListener("pointerdown", press);
+for (const type of ["pointerup", "pointercancel", "blur"]) addEventListener(type, release);
+typingButton.addEventListener("click", () => (isOn() ? stop() : void start(false)));
+muteButton.addEventListener("click", () => setMuted(!isPressed(muteButton)));
+quietButton.addEventListener("click", () => {
+  setPressed(quietButton, !isPressed(quietButton));
+  if (session) session.speaker.muted = isPressed(quietButton);
 });
+
+for (const [source, choice] of Object.entries(sightButtons)) choice.addEventListener("click", () => void share(source as Sight));
+
+mode.addEventListener("change", () => {
+  release();
+  if (session) session.microphone.mode = mode.value as MicrophoneMode;
+  showState(state, element("status").textContent);
+});
+volume.addEventListener("input", () => session && (session.speaker.volume = Number(volume.value)));
+microphones.addEventListener("change", () => session?.microphone.use(microphones.value).catch((error) => showProblem(adviceFor(error))));
+speakers.addEventListener("change", () => session?.speaker.use(speakers.value).catch((error) => showProblem(adviceFor(error))));
+element("settings").addEventListener("toggle", () => void showDevices());
+
 element<HTMLFormElement>("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = textBox.value.trim();
@@ -236,15 +417,28 @@ element<HTMLFormElement>("composer").addEventListener("submit", (event) => {
   textBox.value = "";
   void say(text);
 });
-muteButton.addEventListener("click", () => {
-  muteButton.ariaPressed = String(!isMuted());
-  if (session) session.speaker.muted = isMuted();
-});
-for (const button of faultButtons()) {
-  button.addEventListener("click", () => void strike(button.id as keyof typeof faults));
+button("save-text").addEventListener("click", () => save("text/plain", "conversation.txt", toText(captions.said)));
+button("save-vtt").addEventListener("click", () => save("text/vtt", "conversation.vtt", toVTT(captions.said)));
+
+for (const choice of document.querySelectorAll<HTMLButtonElement>("[data-span]")) {
+  choice.addEventListener("click", () => {
+    for (const other of document.querySelectorAll<HTMLButtonElement>("[data-span]")) setPressed(other, other === choice);
+    view.span = Number(choice.dataset.span);
+  });
 }
+new ResizeObserver(() => view.draw()).observe(element("lifeline"));
+
+for (const fault of faultButtons()) fault.addEventListener("click", () => void chaos.strike(fault.id));
+element("chaos").addEventListener("input", () => showState(state, element("status").textContent));
+
+listenToKeys({
+  talk: { isOn, holds, toggle, press, release, stop },
+  mute: () => muteButton.click(),
+  type: () => textBox.focus(),
+  help: () => element("keys").togglePopover(),
+});
 
 void preload();
 void showService();
 setInterval(tick, 500);
-requestAnimationFrame(drawLevel);
+requestAnimationFrame(animate);

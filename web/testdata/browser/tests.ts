@@ -12,5 +12,7 @@ import "./microphone";
 import "./camera";
 import "./life";
 import "./doctor";
+import "./lifeline";
+import "./record";
 
 export { names, run } from "./harness";

@@ -1,0 +1,77 @@
+// Trouble that the emulator makes on request: once, or by itself from calm to rude.
+
+type Fault = { kind: string; [option: string]: unknown };
+
+/** What one click does, by the id of its button. All of it befalls every open connection. */
+export const faults: Record<string, Fault[]> = {
+  goaway: [{ kind: "goaway", session: "*", timeLeft: "10s" }],
+  cut: [{ kind: "drop", session: "*" }],
+  stall: [{ kind: "stall", session: "*", holds: "10s" }],
+  expire: [{ kind: "expire-token", session: "*" }],
+  // Google cannot take a token back (docs/emulator.md): access ends with the token, as no other is minted.
+  revoke: [{ kind: "mint-error", status: 403, times: 1 }, { kind: "expire-token", session: "*" }],
+  jitter: [{ kind: "slow", session: "*", latency: "80ms", jitter: "400ms" }],
+  interrupt: [{ kind: "phantom-interrupt", session: "*" }],
+};
+
+/** What comes by itself, at each position of the dial: some of these, every so many seconds on average. */
+const weather: { name: string; every: number; of: string[] }[] = [
+  { name: "Calm", every: Infinity, of: [] },
+  { name: "Breezy", every: 20, of: ["goaway", "jitter"] },
+  { name: "Gusty", every: 12, of: ["goaway", "jitter", "cut", "interrupt"] },
+  { name: "Stormy", every: 8, of: ["goaway", "cut", "interrupt", "expire", "stall"] },
+  { name: "Rude", every: 4, of: ["goaway", "cut", "expire", "interrupt", "cut"] },
+];
+
+export class Chaos {
+  #note: (kind: string, text: string) => void;
+  #level = 0;
+  #on = false;
+  /** Tokens that expired by the dial. */
+  #expired = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(note: (kind: string, text: string) => void) {
+    this.#note = note;
+  }
+
+  /** Turns the dial; what it says then. Anything comes only while the conversation is `on`. */
+  dial(level: number, on: boolean): string {
+    const { name, every, of } = weather[level]!;
+    if (level !== this.#level || on !== this.#on) {
+      clearTimeout(this.#timer);
+      if (!this.#on) this.#expired = 0;
+      if (on && of.length > 0) this.#next(1_000);
+      [this.#level, this.#on] = [level, on];
+    }
+    return of.length === 0 ? `${name}: nothing happens by itself` : `${name}: something every ${every} s or so`;
+  }
+
+  async strike(id: string): Promise<void> {
+    for (const fault of faults[id]!) {
+      try {
+        const answer = await fetch("/__emulator/fault", {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(fault),
+        });
+        // There may be no connection just now; another fault will find one.
+        this.#note(answer.ok || answer.status === 404 ? "fault" : "error", `emulator: ${fault.kind}${answer.ok ? "" : ` found nothing (${answer.status})`}`);
+      } catch {
+        this.#note("error", `emulator did not answer ${fault.kind}: is the server running?`);
+      }
+    }
+  }
+
+  #next(inMs: number): void {
+    this.#timer = setTimeout(() => {
+      const { every, of } = weather[this.#level]!;
+      // The issuer renews a lease early twice, and no more: more is the end of the conversation.
+      const bearable = of.filter((id) => id !== "expire" || this.#expired < 2);
+      const id = bearable[Math.floor(Math.random() * bearable.length)]!;
+      if (id === "expire") this.#expired++;
+      void this.strike(id);
+      this.#next(every * 1_000 * (0.5 + Math.random()));
+    }, inMs);
+  }
+}

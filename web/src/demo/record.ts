@@ -1,0 +1,44 @@
+// What was said, to be kept: as text, or as WebVTT with times from the
+// conversation's begin.
+
+export interface Utterance {
+  who: "user" | "model";
+  text: string;
+  /** Milliseconds from the conversation's begin. */
+  begin: number;
+  end: number;
+}
+
+export const names = { user: "You", model: "Model" };
+
+export function toText(said: Iterable<Utterance>): string {
+  return ordered(said).map(({ who, text, begin }) => `[${stamp(begin).slice(0, -4)}] ${names[who]}: ${text}\n`).join("");
+}
+
+export function toVTT(said: Iterable<Utterance>): string {
+  const cues = ordered(said).map(({ who, text, begin, end }) => {
+    // A cue takes up time, and what is shown of it is at least legible.
+    const until = Math.max(end, begin + 1_000);
+    return `${stamp(begin)} --> ${stamp(until)}\n<v ${names[who]}>${escape(text)}\n`;
+  });
+  return ["WEBVTT\n", ...cues].join("\n");
+}
+
+function ordered(said: Iterable<Utterance>): Utterance[] {
+  return [...said].filter(({ text }) => text.trim() !== "").sort((a, b) => a.begin - b.begin);
+}
+
+/** An empty line would end the cue, and "-->" begin another. */
+function escape(text: string): string {
+  const lines = text.replaceAll("\0", "\ufffd").split(/[\r\n]+/);
+  return lines
+    .map((line) => line.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"))
+    .filter((line) => line.trim() !== "")
+    .join("\n");
+}
+
+function stamp(ms: number): string {
+  const whole = Math.max(0, Math.round(ms));
+  const part = (of: number, unit: number, digits = 2) => String(Math.floor(whole / unit) % of).padStart(digits, "0");
+  return `${part(Infinity, 3_600_000)}:${part(60, 60_000)}:${part(60, 1_000)}.${part(1_000, 1, 3)}`;
+}
