@@ -86,8 +86,10 @@ function note(kind: string, text: string): void {
   time.textContent = now.toLocaleTimeString([], { hour12: false });
   item.append(time, document.createTextNode(text));
   const events = element("events");
-  events.prepend(item);
-  while (events.childElementCount > 200) events.lastElementChild!.remove();
+  const atEnd = events.scrollHeight - events.scrollTop - events.clientHeight < 40;
+  events.append(item);
+  while (events.childElementCount > 200) events.firstElementChild!.remove();
+  if (atEnd) events.scrollTop = events.scrollHeight;
 }
 
 function tick(): void {

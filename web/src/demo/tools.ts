@@ -50,7 +50,7 @@ export class ToolCards {
       for (const call of detail.toolCall?.functionCalls ?? []) this.#card(call.id!, call.name!).called(call);
     });
     session.addEventListener("toolcall", ({ detail: { id, name, state } }) => {
-      this.#captions.keep(() => this.#card(id, name).end(outcomes[state]));
+      this.#captions.keep(() => this.#card(id, name).is(state));
     });
   }
 
@@ -90,9 +90,9 @@ class Card {
     return result;
   }
 
-  end(state: string): void {
-    this.#state.textContent = this.#denied ? "Not allowed" : state;
+  is(state: ToolCallDetail["state"]): void {
     this.element.dataset.state = state;
+    if (state !== "called") this.#state.textContent = this.#denied ? "Not allowed" : outcomes[state];
   }
 
   /** Resolves with what the visitor says; that nobody wants to know any more is a no. */
@@ -106,7 +106,7 @@ class Card {
     return new Promise<boolean>((resolve) => {
       const settle = (allowed: boolean) => {
         this.#denied = !allowed && !signal.aborted;
-        choice.remove();
+        for (const button of choice.querySelectorAll("button")) button.disabled = true; // they stay, so that nothing moves
         resolve(allowed);
       };
       for (const [text, allowed] of [["Allow", true], ["Don’t allow", false]] as const) {
