@@ -49,6 +49,13 @@ func TestDemo(t *testing.T) {
 	page.Type("#text", "!wait\r")
 	expect(t, page, "a wait says for how long", `$("#status").textContent === "Waiting, next try in 2.0\u00a0s" && $("#status").dataset.state === "waiting"`)
 
+	page.Type("#text", `!emit {"type":"idle","msLeft":12000,"ended":false}`+"\r")
+	expect(t, page, "it counts down before it hangs up, and asks whether to stay",
+		`$("#status").textContent === "Still there? Hangs up in 12\u00a0s" && $("#typing").textContent === "Stay" && $("#typing").checkVisibility({ visibilityProperty: true })`)
+	page.Click("#typing")
+	page.Type("#text", `!emit {"type":"idle","msLeft":0,"ended":true}`+"\r")
+	expect(t, page, "who stays is in the conversation as before", `$("#status").textContent === "Live" && !$("#typing").checkVisibility({ visibilityProperty: true })`)
+
 	for id, want := range map[string]string{
 		"goaway": `{"kind":"goaway","session":"*","timeLeft":"10s"}`, "cut": `{"kind":"drop","session":"*"}`, "expire": `{"kind":"expire-token","session":"*"}`,
 	} {

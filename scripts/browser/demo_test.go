@@ -90,6 +90,23 @@ func TestTheKeyboardTalks(t *testing.T) {
 	}
 }
 
+// TestOneTabOfTheDemoHasTheMicrophone lets another take it.
+func TestOneTabOfTheDemoHasTheMicrophone(t *testing.T) {
+	t.Parallel()
+	server := browser.Serve(t, "dev", "--listen", "127.0.0.1:0")
+	chromium := browser.Launch(t, fakeDevices...)
+	first := openDemo(t, server.URL, chromium)
+	first.Click("#connect")
+	first.waitLive()
+	second := openDemo(t, server.URL, chromium)
+	second.Click("#connect")
+	second.Wait(`document.querySelector("#status").dataset.state === "elsewhere" && document.querySelector("#connect").textContent === "Take over"
+		&& document.querySelector("#problem").textContent.startsWith("Another tab")`)
+	second.Click("#connect")
+	second.waitLive()
+	first.Wait(`document.querySelector("#mute").ariaPressed === "true" && document.querySelector("#status").dataset.state === "live"`)
+}
+
 // TestEveryControlOfTheDemoIsReachedByTab goes round the page, and sees where it is.
 func TestEveryControlOfTheDemoIsReachedByTab(t *testing.T) {
 	t.Parallel()
@@ -182,10 +199,10 @@ func TestTheLifelineShowsWhatTheEngineDoes(t *testing.T) {
 	w.Type("#text", "call get_time\r")
 	w.Wait(`document.querySelector(".card[data-tool=get_time][data-state=answered]")?.textContent.includes("zone")`)
 	w.Type("#text", "call set_theme\r")
-	w.Click(".card .choice button:last-child") // no
+	w.Click(".card .choice button:last-child:enabled") // no
 	w.Wait(`document.querySelector(".card[data-tool=set_theme] p").textContent === "Not allowed" && !document.documentElement.dataset.theme`)
 	w.Type("#text", "call set_theme\r")
-	w.Click(".card .choice button:first-child")
+	w.Click(".card .choice button:first-child:enabled")
 	w.Wait(`document.documentElement.dataset.theme === "dark"`)
 	w.marks("call", 3)
 

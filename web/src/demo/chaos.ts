@@ -27,7 +27,7 @@ export class Chaos {
   #note: (kind: string, text: string) => void;
   #level = 0;
   #on = false;
-  /** Tokens that expired by the dial. */
+  /** Tokens of this conversation that expired on request. */
   #expired = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -48,6 +48,7 @@ export class Chaos {
   }
 
   async strike(id: string): Promise<void> {
+    if (id === "expire") this.#expired++;
     for (const fault of faults[id]!) {
       try {
         const answer = await fetch("/__emulator/fault", {
@@ -69,7 +70,6 @@ export class Chaos {
       // The issuer renews a lease early twice, and no more: more is the end of the conversation.
       const bearable = of.filter((id) => id !== "expire" || this.#expired < 2);
       const id = bearable[Math.floor(Math.random() * bearable.length)]!;
-      if (id === "expire") this.#expired++;
       void this.strike(id);
       this.#next(every * 1_000 * (0.5 + Math.random()));
     }, inMs);

@@ -1,6 +1,6 @@
 // The demo page, on top of the public API and of nothing else.
 
-import { connect, preload, type LiveConnectConfig, type LiveValetError, type MicrophoneMode, type Session } from "/livevalet.js";
+import { connect, preload, type LiveConnectConfig, type LiveValetError, type MicrophoneMode, type MicrophoneOptions, type Session, type SessionState } from "/livevalet.js";
 import { adviceFor } from "./advice";
 import { Captions } from "./captions";
 import { Chaos, faults } from "./chaos";
@@ -48,15 +48,18 @@ let session: Session | undefined;
 
 // ---- what the page shows ---------------------------------------------------
 
-type State = "idle" | "asking" | "connecting" | "live" | "waiting" | "closed";
+/** The session's own, and those around it; "elsewhere": another tab has the microphone. */
+type State = "idle" | "asking" | "elsewhere" | SessionState;
 
 let state: State = "idle";
 let resumes = 0;
+/** Unless the visitor does something. */
+let hangsUp = false;
 let tokenUntil: number | undefined;
 let liveSince: number | undefined;
 let connectionFor: number | undefined;
 
-const isOn = () => state !== "idle" && state !== "closed";
+const isOn = () => state !== "idle" && state !== "closed" && state !== "elsewhere";
 const holds = () => session !== undefined && !isPressed(muteButton) && session.microphone.mode === "push-to-talk";
 
 function showState(next: State, text: string): void {
@@ -65,9 +68,9 @@ function showState(next: State, text: string): void {
   if (status.textContent !== text) status.textContent = text;
   status.dataset.state = next;
   talkButton.dataset.state = level.dataset.state = next;
-  talkButton.textContent = !isOn() ? "Talk" : !session ? "Cancel" : holds() ? "Hold to speak" : "End";
-  typingButton.textContent = isOn() ? "End" : "Type instead";
-  typingButton.toggleAttribute("data-off", isOn() && !holds());
+  talkButton.textContent = state === "elsewhere" ? "Take over" : !isOn() ? "Talk" : !session ? "Cancel" : holds() ? "Hold to speak" : "End";
+  typingButton.textContent = !isOn() ? "Type instead" : hangsUp ? "Stay" : "End";
+  typingButton.toggleAttribute("data-off", isOn() && !hangsUp && !holds());
   for (const control of [textBox, button("send"), ...Object.values(sightButtons), ...faultButtons()]) control.disabled = session === undefined;
   element("chaos-says").textContent = chaos.dial(Number(element<HTMLInputElement>("chaos").value), session !== undefined);
 }
@@ -124,6 +127,7 @@ function loudness(rms: number): string {
 async function start(spoken: boolean): Promise<void> {
   abort = new AbortController();
   const { signal } = abort;
+  const takeOver = state === "elsewhere";
   resumes = 0;
   setPressed(muteButton, !spoken);
   showProblem("");
@@ -134,7 +138,7 @@ async function start(spoken: boolean): Promise<void> {
       config,
       signal,
       speaker: { muted: isPressed(quietButton), volume: Number(volume.value) },
-      ...(spoken && { microphone: { mode: mode.value as MicrophoneMode, ...(microphones.value && { deviceId: microphones.value }) } }),
+      ...(spoken && { microphone: microphoneOptions(takeOver) }),
     });
     session = opened;
     captions.clear(performance.now());
@@ -173,13 +177,15 @@ function stopped(error?: LiveValetError): void {
   if (life?.end === undefined) tell({ type: "closed", detail: error ? { error } : {} });
   session = undefined;
   tokenUntil = liveSince = undefined;
+  hangsUp = false;
   if (!error || error.code === "aborted") {
     note("status", "disconnected");
   } else {
     note("error", `ended: ${error.code}`);
     showProblem(adviceFor(error));
   }
-  showState("closed", "Disconnected");
+  if (error?.code === "microphone_elsewhere") showState("elsewhere", "In use in another tab");
+  else showState("closed", "Disconnected");
   showSight();
   tick();
 }
@@ -235,6 +241,10 @@ function listen(session: Session): void {
   );
   session.addEventListener("sessioncap", ({ detail }) => note("error", `the service ends this session in ${clock(detail.msLeft)}`));
   session.addEventListener("goaway", ({ detail }) => note("goaway", `goAway: connection ends in ${seconds(detail.timeLeft)}`));
+  session.addEventListener("idle", ({ detail: { msLeft, ended } }) => {
+    hangsUp = !ended;
+    showState("live", ended ? "Live" : `Still there? Hangs up in ${Math.ceil(msLeft / 1_000)}\u00a0s`);
+  });
   session.addEventListener("dropped", ({ detail }) => note("error", `${Math.round(detail.ms)} ms of sound dropped`));
   session.addEventListener("miclost", ({ detail }) => showProblem(adviceFor(detail.error)));
   session.addEventListener("closed", ({ detail }) => stopped(detail.error));
@@ -244,7 +254,7 @@ function listen(session: Session): void {
     level.dataset.heardMs = String(Number(level.dataset.heardMs) + Math.round(ms));
     if (interrupted) note("status", `interrupted after ${seconds(ms)} of ${seconds(of)}`);
   });
-  speaker.addEventListener("underrun", ({ detail }) => note("error", `sound ran out ${detail.count} times`));
+  speaker.addEventListener("underrun", ({ detail }) => note("error", `sound ran out, ${detail.count === 1 ? "once" : `${detail.count} times`} so far`));
   let playing = false;
   speaker.addEventListener("change", () => {
     if (speaker.playing !== playing) tell({ type: "sound", on: (playing = speaker.playing) });
@@ -252,6 +262,10 @@ function listen(session: Session): void {
   });
   speaker.addEventListener("blocked", showSound);
   microphone.addEventListener("change", showSound);
+  microphone.addEventListener("taken", () => {
+    setMuted(true);
+    note("status", "another tab took the microphone");
+  });
   const voice = new Voice((on, at) => tell({ type: "voice", on }, at));
   microphone.addEventListener("level", () => voice.hear(microphone.level.rms, performance.now()));
   camera.addEventListener("change", () => showSight());
@@ -288,6 +302,10 @@ function setPressed(toggle: HTMLElement, pressed: boolean): void {
   toggle.ariaPressed = String(pressed);
 }
 
+function microphoneOptions(takeOver = false): MicrophoneOptions {
+  return { mode: mode.value as MicrophoneMode, takeOver, ...(microphones.value && { deviceId: microphones.value }) };
+}
+
 /** Who began by typing is asked for the microphone now. */
 function setMuted(muted: boolean): void {
   setPressed(muteButton, muted);
@@ -295,7 +313,7 @@ function setMuted(muted: boolean): void {
   if (!microphone) return;
   microphone.muted = muted;
   if (!muted && microphone.state === "off") {
-    microphone.start({ mode: mode.value as MicrophoneMode }).then(showDevices, (error) => {
+    microphone.start(microphoneOptions()).then(showDevices, (error) => {
       setMuted(true);
       showProblem(adviceFor(error));
     });
@@ -393,7 +411,11 @@ function save(type: string, name: string, text: string): void {
 talkButton.addEventListener("click", toggle);
 talkButton.addEventListener("pointerdown", press);
 for (const type of ["pointerup", "pointercancel", "blur"]) addEventListener(type, release);
-typingButton.addEventListener("click", () => (isOn() ? stop() : void start(false)));
+typingButton.addEventListener("click", () => {
+  if (!isOn()) void start(false);
+  else if (hangsUp) session?.stay();
+  else stop();
+});
 muteButton.addEventListener("click", () => setMuted(!isPressed(muteButton)));
 quietButton.addEventListener("click", () => {
   setPressed(quietButton, !isPressed(quietButton));
