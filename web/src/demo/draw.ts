@@ -1,6 +1,6 @@
 // Draws a lifeline, as wide as it is long: whoever wants to look back scrolls.
 
-import { lanes, type Item, type Lane, type Lifeline } from "./lifeline";
+import { lanes, type Item, type Kind, type Lane, type Lifeline } from "./lifeline";
 import { clock, short } from "./words";
 
 /** Where a lane's bars are: top and height in pixels. */
@@ -12,6 +12,8 @@ const places: Record<Lane, { y: number; h: number }> = {
   tool: { y: 178, h: 10 },
 };
 const height = 222;
+/** What is drawn above or below the bars of its lane, from their middle. */
+const beside: Partial<Record<Kind, number>> = { goaway: -28, handle: 12 };
 const secondRow = 12;
 /** The part of the view that is kept for what is to come. */
 const ahead = 0.1;
@@ -132,7 +134,7 @@ export class LifelineView {
       else labelled[item.lane] = begin + 7 * label.length + 8;
     }
     const due = item.due !== undefined && item.due > (item.end ?? now) && item.end === undefined ? this.#x(item.due) : undefined;
-    const form = `${begin} ${end} ${due} ${label}`;
+    const form = `${begin} ${end} ${item.end === undefined} ${due} ${label}`;
     let shape = this.#shapes.get(item);
     if (shape?.form === form) return;
     if (!shape) {
@@ -157,7 +159,7 @@ export class LifelineView {
     let nearest: Item | undefined;
     let least = 14;
     for (const item of this.#life.items) {
-      const away = Math.max(0, this.#x(item.begin) - x, x - this.#x(item.end ?? now)) + Math.max(0, Math.abs(y - middle(item.lane, item.row)) - 10);
+      const away = Math.max(0, this.#x(item.begin) - x, x - this.#x(item.end ?? now)) + Math.max(0, Math.abs(y - middle(item.lane, item.row) - (beside[item.kind] ?? 0)) - 8);
       const moment = item.begin === item.end ? 5 : 0; // or the bar that it is on always wins
       if (away - moment >= least) continue;
       [nearest, least] = [item, away - moment];
