@@ -184,7 +184,7 @@ export class Session extends EventTarget {
 
 /**
  * Functions of the page that the model may call. They are declared in the profile,
- * in the configuration or by {@link Session.update}.
+ * in the configuration, by {@link Session.update} or with their handlers.
  */
 export interface Tools {
   /**
@@ -195,12 +195,28 @@ export interface Tools {
    * Throws a {@link LiveValetError} (`invalid_request`) if there is a handler for
    * the name, or if the argument is none.
    */
-  add<Args extends object = Record<string, unknown>>(tool: ToolHandler<Args>): () => void;
+  add<Args extends object = Record<string, unknown>>(tool: ToolHandler<Args>): AddedTool;
+}
+
+/** Takes a handler away again, and the declaration that came with it. */
+export interface AddedTool {
+  (): void;
+  /**
+   * Resolves when the model knows the declaration, at once where there is none, and
+   * rejects as {@link Session.update} does; the handler stays. Ignoring it is safe.
+   */
+  readonly declared: Promise<void>;
 }
 
 export interface ToolHandler<Args extends object = Record<string, unknown>> {
   /** Of a declared function. */
   name: string;
+  /**
+   * Declares the function, as {@link Session.update} changes tools: beside those of the
+   * configuration or the last update, in place of any that the profile has. Leave it
+   * out where the token fixes the tools.
+   */
+  declaration?: FunctionDeclaration;
   /**
    * Runs once for each call; calls run side by side. The model is answered with
    * what it returns: an object as it is, by custom with a key `output` or `error`,

@@ -37,6 +37,7 @@ function prepare({ token, profile = "default", model, config, callbacks = {}, si
   return {
     options: { profile, model: model === undefined ? undefined : toModel(model), setup: toSetup(config), idle: idleLimits(idle) },
     tokens: tokenSpec(token, document.baseURI),
+    tools: config?.tools ?? [],
     callbacks,
     signal,
     worker,

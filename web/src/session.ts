@@ -17,6 +17,8 @@ import { Tools } from "./tools";
 export interface Plan {
   options: OpenOptions;
   tokens: TokenSpec;
+  /** As the configuration has them. */
+  tools: api.Tool[];
   callbacks: api.Callbacks;
   worker: boolean;
   /** Undefined: it is not started. */
@@ -67,7 +69,7 @@ export class Session extends EventTarget {
 
   #sends = new Map<number, Pending>();
   #sent = 0;
-  #tools = new Tools((message, rerun) => this.#send(message, rerun));
+  #tools: Tools;
   #sound = new Sound();
   #microphone = new Microphone(
     this.#sound,
@@ -92,6 +94,11 @@ export class Session extends EventTarget {
   constructor(plan: Plan, settle: (session: Session, error?: LiveValetError) => void) {
     super();
     this.#plan = plan;
+    this.#tools = new Tools(
+      (message, rerun) => this.#send(message, rerun),
+      (tools) => this.#change(toUpdate({ tools })),
+      plan.tools,
+    );
     this.#connecting = (error) => settle(this, error);
     this.#closed = new Promise((resolve) => (this.#delivered = resolve));
 
@@ -154,6 +161,14 @@ export class Session extends EventTarget {
 
   update(change: api.SessionUpdate): Promise<void> {
     const setup = toUpdate(change);
+    const { tools } = change;
+    if (!tools) return this.#change(setup);
+    const changed = this.#change(toUpdate({ ...change, tools: this.#tools.beside(tools) }));
+    changed.then(() => (this.#tools.configured = tools), () => {});
+    return changed;
+  }
+
+  #change(setup: Record<string, unknown>): Promise<void> {
     return this.#post((id) => ({ type: "update", id, setup }));
   }
 

@@ -9,6 +9,9 @@ import type * as api from "/livevalet.js";
 type Within = <T>(work: () => T | PromiseLike<T>) => Promise<T>;
 type Handler = api.ToolHandler<never>;
 
+/** Has a session use these tools from its next quiet moment on. */
+type Use = (tools: api.Tool[]) => Promise<void>;
+
 /** Hands a toolResponse to the engine; with rerun it does not serve a call that is made again. */
 type Send = (message: Record<string, unknown>, rerun: boolean) => Promise<void>;
 
@@ -17,25 +20,71 @@ const defaultTimeout = 60_000;
 /** A browser's timer that is longer fires at once. */
 const longestTimer = 2 ** 31 - 1;
 
+interface Added {
+  tool: Handler;
+  /** Absent if the model knows the function otherwise, or may not. */
+  declaration?: api.FunctionDeclaration | undefined;
+  /** The model knows the declaration. */
+  declared?: true;
+}
+
 export class Tools implements api.Tools {
   #send: Send;
-  #added = new Map<string, { tool: Handler }>();
+  #use: Use;
+  /** What the application declared without a handler. */
+  #configured: api.Tool[];
+  #added = new Map<string, Added>();
+  #declaring: Promise<void> | undefined;
   /** The calls that want an answer, by id. */
   #running = new Map<string, AbortController>();
 
-  constructor(send: Send) {
+  constructor(send: Send, use: Use, configured: api.Tool[]) {
     this.#send = send;
+    this.#use = use;
+    this.#configured = configured;
   }
 
-  add<Args extends object>(tool: api.ToolHandler<Args>): () => void {
+  add<Args extends object>(tool: api.ToolHandler<Args>): api.AddedTool {
     check(tool);
     const { name } = tool;
     if (this.#added.has(name)) throw misuse(`${name} has a handler: call the function that add returned for it first`);
-    const added = { tool };
+    const added: Added = { tool, declaration: tool.declaration && { ...tool.declaration, name } };
     this.#added.set(name, added);
-    return () => {
-      if (this.#added.get(name) === added) this.#added.delete(name);
+    const remove = () => {
+      if (this.#added.get(name) !== added) return;
+      this.#added.delete(name);
+      if (added.declaration) void this.#declare();
     };
+    return Object.assign(remove, { declared: added.declaration ? this.#declare() : Promise.resolve() });
+  }
+
+  /** What a session is to use whose application changes its tools to these. */
+  beside(configured: api.Tool[]): api.Tool[] {
+    const own = [...this.#added.values()].flatMap(({ declaration }) => declaration ?? []);
+    return own.length === 0 ? configured : [...configured, { functionDeclarations: own }];
+  }
+
+  set configured(tools: api.Tool[]) {
+    this.#configured = tools;
+  }
+
+  /** Declares what there is a moment later: all that is added at once costs one change. */
+  #declare(): Promise<void> {
+    if (this.#declaring) return this.#declaring;
+    const declared = Promise.resolve().then(async () => {
+      this.#declaring = undefined;
+      const all = [...this.#added.values()];
+      try {
+        await this.#use(this.beside(this.#configured));
+        for (const added of all) added.declared = true;
+      } catch (error) {
+        // Or no other tool could be declared any more.
+        for (const added of all) if (!added.declared) added.declaration = undefined;
+        throw error;
+      }
+    });
+    declared.catch(() => {});
+    return (this.#declaring = declared);
   }
 
   /** The model calls. What has no handler is left to the application. */
@@ -141,5 +190,11 @@ function check(tool: Handler): void {
   if (typeof handler !== "function") throw misuse("tool.handler must be a function");
   if (approve !== undefined && typeof approve !== "function") throw misuse("tool.approve must be a function");
   if (!(timeout > 0)) throw misuse("tool.timeout must be a number of milliseconds above zero");
-  if ("declaration" in tool) throw misuse("tool.declaration has no place here: declare functions in the profile, in config.tools, or with session.update");
+  checkDeclaration(tool);
+}
+
+function checkDeclaration({ name, declaration }: Handler): void {
+  if (declaration === undefined) return;
+  if (typeof declaration !== "object" || declaration === null) throw misuse("tool.declaration must be a FunctionDeclaration");
+  if ((declaration.name ?? name) !== name) throw misuse("tool.declaration.name must be the tool's, or left out");
 }

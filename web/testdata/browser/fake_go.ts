@@ -168,7 +168,7 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
     update: (id, setup) =>
       setTimeout(() => {
         if (closed) return;
-        host.emit({ type: "sent", id, ...("tools" in setup && { failure: { code: "locked", phase: "live", message: "the token fixes it", retryable: false } }) });
+        host.emit({ type: "sent", id, ...("tools" in setup && options.profile !== "open" && { failure: { code: "locked", phase: "live", message: "the token fixes it", retryable: false } }) });
         say({ updated: setup });
       }),
     stay: () => setTimeout(() => say({ stayed: true })),

@@ -191,6 +191,32 @@ test("tools: a handler is added once, and can be removed", () =>
     same(responses[0].response, { output: "second" });
   }));
 
+test("tools: declarations that come with handlers are told beside those of the configuration", () =>
+  within({ profile: "open", config: { tools: [{ googleSearch: {} }, { functionDeclarations: [{ name: "e" }] }] } }, async (session) => {
+    const updates: any[] = [];
+    session.addEventListener("message", ({ detail }) => {
+      const { updated } = detail as { updated?: any };
+      if (updated) updates.push(updated.tools.map((tool: any) => tool.functionDeclarations?.map(({ name }: any) => name) ?? Object.keys(tool)[0]));
+    });
+    const f = session.tools.add({ name: "f", handler: never, declaration: { description: "does f" } });
+    session.tools.add({ name: "g", handler: never, declaration: { name: "g" } });
+    await session.tools.add({ name: "known", handler: never }).declared;
+    await f.declared;
+    await session.update({ tools: [{ functionDeclarations: [{ name: "d" }] }] });
+    f();
+    await until(() => updates.length === 3, "three updates");
+    same(updates, [["googleSearch", ["e"], ["f", "g"]], [["d"], ["f", "g"]], [["d"], ["g"]]]);
+  }));
+
+test("tools: a declaration that is refused is not told again, and its handler stays", () =>
+  table(async (session, responses, emit) => {
+    const { declared } = session.tools.add({ name: "f", handler: () => "ran", declaration: {} });
+    same(await declared.catch(({ code }) => code), "locked");
+    await emit(calls({ id: "1", name: "f" }));
+    await until(() => responses.length === 1, "a response");
+    same(responses[0].response, { output: "ran" });
+  }));
+
 for (const [what, tool] of Object.entries<any>({
   "nothing": undefined,
   "no name": { handler: never },
@@ -198,12 +224,13 @@ for (const [what, tool] of Object.entries<any>({
   "an approval that is no function": { name: "f", handler: never, approve: true },
   "a time-out of zero": { name: "f", handler: never, timeout: 0 },
   "a time-out that is no number": { name: "f", handler: never, timeout: NaN },
-  "a declaration": { name: "f", handler: never, declaration: {} },
+  "a declaration that is none": { name: "f", handler: never, declaration: "f" },
+  "a declaration of another": { name: "f", handler: never, declaration: { name: "g" } },
 })) {
   test(`tools: ${what} is refused`, () =>
     table(async (session) => {
       const { code, message } = thrown(() => session.tools.add(tool));
       same(code, "invalid_request");
-      same(/^tool\.\w+ (must be|has no place)/.test(message), true, message);
+      same(/^tool\.[\w.]+ must be/.test(message), true, message);
     }));
 }
