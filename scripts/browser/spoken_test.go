@@ -96,7 +96,7 @@ func TestASpokenConversationIsWhole(t *testing.T) {
 	began := time.Now()
 	var said []sentence
 	var faults []string
-	var silent, underruns int
+	var silent, late, underruns int
 	talk := func(r round) {
 		fault, _ := json.Marshal(r)
 		numbers, _ := json.Marshal(r.Sentences)
@@ -108,7 +108,7 @@ func TestASpokenConversationIsWhole(t *testing.T) {
 		if r.Kind != "" {
 			faults = append(faults, causes[r.Kind])
 		}
-		silent, underruns = max(silent, got.longest()), underruns+got.Underruns
+		silent, late, underruns = max(silent, got.longest()), max(late, got.Late), underruns+got.Underruns
 		j.read()
 	}
 	for i, r := range rounds {
@@ -117,7 +117,8 @@ func TestASpokenConversationIsWhole(t *testing.T) {
 			talk(round{Sentences: []int{n % len(sentences)}})
 		}
 	}
-	t.Logf("%d sentences in %v; the longest silence in an answer was %d ms; %d underruns", len(said), time.Since(began).Round(time.Second), silent, underruns)
+	t.Logf("%d sentences in %v; the longest silence in an answer was %d ms, sound came late by %d ms at most, %d underruns",
+		len(said), time.Since(began).Round(time.Second), silent, late, underruns)
 
 	if got := browser.Eval[[]string](page, "talker.causes"); !slices.Equal(got, faults) {
 		t.Errorf("there were other connections for %v, want %v", got, faults)
