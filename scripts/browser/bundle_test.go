@@ -88,6 +88,15 @@ const updating = `async (options) => {
 	return [updated, rung, cause, text, name, locked].join();
 }`
 
+// locked asks for what the tokens of dev do not leave to the page.
+const locked = `async () => {
+	const { connect } = await import("/livevalet.js");
+	const session = await connect();
+	const told = await session.update({ systemInstruction: "Be brief." }).then(() => "updated", ({ code }) => code);
+	await session.close();
+	return told;
+}`
+
 // TestBundle uses the built bundle as other people's pages do.
 func TestBundle(t *testing.T) {
 	server := browser.Serve(t, "dev", "--listen", "127.0.0.1:0")
@@ -101,7 +110,7 @@ func TestBundle(t *testing.T) {
 		{"after preload connect works", `import("/livevalet.js").then(({ preload }) => preload()).then(() => (` + converse + ")({}))", "Your name is Ada. closed"},
 		{"in a Worker an update brings a tool", "(" + updating + ")({})", "updated,handle,update,Your name is Ada.,get_time,locked"},
 		{"on the page an update brings a tool, too", "(" + updating + ")({ worker: false })", "updated,handle,update,Your name is Ada.,get_time,locked"},
-		{"an update of what the issuer locks is told as such", "(" + updating + `)({ token: "/v1/token" })`, "locked"},
+		{"an update of what the issuer locks is told as such", "(" + locked + ")()", "locked"},
 		{"an unknown profile is the issuer's own error", "(" + refused + `)(() => ({ profile: "nobody" }))`, "true unknown_profile token false"},
 		{"an endpoint that is none is an error of the protocol", "(" + refused + `)(() => ({ token: "/nowhere" }))`, "true protocol token false"},
 		{"a setup that the service refuses is told with its reason's code",

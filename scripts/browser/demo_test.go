@@ -234,6 +234,8 @@ func TestTheDialMakesTroubleByItself(t *testing.T) {
 	w.Wait(`document.querySelectorAll("#events [data-kind=fault]").length >= 3`)
 	w.Do(chromedp.Focus("#chaos"), chromedp.KeyEvent(kb.Home))
 	w.Wait(`document.querySelector("#chaos-says").textContent.startsWith("Calm")`)
+	// What was announced meanwhile happens still.
+	w.Wait(`((kinds) => kinds.lastIndexOf("goaway") <= kinds.lastIndexOf("resumed"))([...document.querySelectorAll("#events [data-kind]")].map((e) => e.dataset.kind))`)
 	w.waitLive()
 	w.say("my name is Ada", "")
 	for _, button := range []string{"#jitter", "#stall"} {

@@ -334,8 +334,9 @@ function release(): void {
 
 async function showDevices(): Promise<void> {
   if (!session) return;
-  fill(microphones, await session.microphone.devices());
-  fill(speakers, await session.speaker.devices());
+  const { microphone, speaker } = session;
+  fill(microphones, await microphone.devices());
+  fill(speakers, await speaker.devices());
 }
 
 function fill(select: HTMLSelectElement, devices: MediaDeviceInfo[]): void {
