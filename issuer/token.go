@@ -68,9 +68,9 @@ func (i *issuer) grant(w http.ResponseWriter, r *http.Request) error {
 }
 
 // give decides about a token, makes it, puts it on record and sends it. No token
-// leaves by another way. The store decides before the
-// token is made: of many requests at once no more get one than may, and one that is
-// refused costs nothing at the service.
+// leaves by another way. The store decides before the token is made: of many requests
+// at once no more get one than may, and one that is refused costs nothing at the
+// service.
 func (i *issuer) give(w http.ResponseWriter, r *http.Request, p profile.Profile, id, handle live.Secret, terms profile.Terms, a store.Ask) error {
 	made := audit.Granted
 	if a.Was != nil {

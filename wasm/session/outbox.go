@@ -188,11 +188,11 @@ func (o *outbox) forget(it *item) {
 //
 // A turn that ran to its end has taken in what had surely arrived when it began,
 // and all sound that may have caused it: not that which came after a question, or
-// after the end of what was said first. One
-// that was interrupted tells less: what interrupted it may have been on its way
-// when it began. In both cases the turn answers the oldest question, unless it may
-// as well answer something spoken, or tell what a function returned. What stands
-// between the application's marks is one question, and none before its end.
+// after the end of what was said first. One that was interrupted tells less: what
+// interrupted it may have been on its way when it began. In both cases the turn
+// answers the oldest question, unless it may as well answer something spoken, or
+// tell what a function returned. What stands between the application's marks is one
+// question, and none before its end.
 func (o *outbox) answered(t finishedTurn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
