@@ -4,12 +4,16 @@ package browser_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"image/color"
 	"image/jpeg"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/livevalet/livevalet/scripts/browser"
@@ -100,6 +104,49 @@ func TestCamera(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestAWindowThatIsSharedIsSeenFromBehindIt shares another tab, as people share a
+// window: it is in front, so the page that shares it is hidden.
+func TestAWindowThatIsSharedIsSeenFromBehindIt(t *testing.T) {
+	t.Parallel()
+	chromium := browser.Launch(t, chromedp.Flag("auto-select-tab-capture-source-by-title", "shared"),
+		chromedp.Flag("disable-renderer-backgrounding", false), chromedp.Flag("disable-background-timer-throttling", false))
+	shared := chromium.Open("about:blank")
+	browser.Eval[any](shared, `document.title = "shared";
+		setInterval(() => (document.body.style = "height: 100vh; background: hsl(" + performance.now() / 10 + " 100% 50%)"), 50);
+		null`)
+	server := browser.Serve(t, "dev", "--listen", "127.0.0.1:0").URL
+	tab := chromium.Open("about:blank")
+	tab.Do(chromedp.ActionFunc(func(ctx context.Context) error {
+		_, err := page.AddScriptToEvaluateOnNewDocument(slowTimers).Do(ctx)
+		return err
+	}), chromedp.Navigate(server))
+	c := startConversation(t, tab, true, false)
+	c.Do(chromedp.Evaluate(`conversation.session.camera.start({ source: "screen" })`, nil, func(e *runtime.EvaluateParams) *runtime.EvaluateParams {
+		return e.WithUserGesture(true).WithAwaitPromise(true)
+	}))
+	shared.Do(page.BringToFront())
+	hidden(t, c)
+
+	browser.Eval[any](c.engine, overhear)
+	const seen = `sent.map(({ message }) => JSON.parse(message).realtimeInput?.video?.data).filter((data) => data)`
+	eventually(t, "three pictures", func() (bool, string) {
+		n := browser.Eval[int](c.engine, seen+".length")
+		return n >= 3, fmt.Sprint(n)
+	})
+	colours := make(map[color.Color]bool)
+	for _, data := range browser.Eval[[][]byte](c.engine, seen+".slice(0, 3)") {
+		picture, err := jpeg.Decode(bytes.NewReader(data))
+		if err != nil {
+			t.Fatalf("not a JPEG: %v", err)
+		}
+		colours[picture.At(picture.Bounds().Dx()/2, picture.Bounds().Dy()/2)] = true
+	}
+	if len(colours) < 3 {
+		t.Errorf("three pictures have %d colours: the page sees what is past", len(colours))
+	}
+	c.check()
 }
 
 // pictures counts what the emulator got.

@@ -70,6 +70,11 @@ func TestAHiddenPageChangesItsConnectionInTime(t *testing.T) {
 func hide(t *testing.T, chromium *browser.Browser, c conversation) {
 	t.Helper()
 	chromium.Open("about:blank")
+	hidden(t, c)
+}
+
+func hidden(t *testing.T, c conversation) {
+	t.Helper()
 	eventually(t, "that the page is hidden", func() (bool, string) {
 		state := browser.Eval[string](c.Page, "document.visibilityState")
 		return state == "hidden", state

@@ -15,6 +15,8 @@ export type ToHost =
   /** Sent as realtime input; answered like "send". */
   | ({ type: "picture"; id: number } & Taken)
   | { type: "update"; id: number; setup: Record<string, unknown> }
+  /** Answered like "send" when that time has passed; the timers of a hidden page may be a minute late. */
+  | { type: "rest"; id: number; ms: number }
   /** The microphone's, or the speaker's, worklet is at the other end. They may come before "open". */
   | { type: "microphone"; port: MessagePort }
   /** Whether the microphone is kept from hearing what the speaker plays. */

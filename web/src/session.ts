@@ -79,7 +79,10 @@ export class Session extends EventTarget {
   #speaker: Speaker;
   /** There is a speaker, or none is wanted. */
   #audible: boolean;
-  #camera = new Camera((picture) => this.#post((id) => ({ type: "picture", id, ...picture }), [picture.image]));
+  #camera = new Camera(
+    (picture) => this.#post((id) => ({ type: "picture", id, ...picture }), [picture.image]),
+    (ms) => this.#post((id) => ({ type: "rest", id, ms })),
+  );
 
   #screen = new WakeLock();
   /** What starts again with the page. */

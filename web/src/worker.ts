@@ -123,6 +123,11 @@ export function serve(port: Port): void {
         );
         return;
       }
+      case "rest": {
+        const { id } = message;
+        setTimeout(() => post({ type: "event", event: { type: "sent", id } }), message.ms);
+        return;
+      }
       case "microphone":
         return capture.listen(message.port);
       case "gate":

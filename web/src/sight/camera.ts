@@ -15,6 +15,9 @@ const mostPerSecond = 1;
 /** Settled when a socket took the picture, or when it gave way to a newer one. */
 type Send = (picture: Taken) => Promise<void>;
 
+/** Settled after so many milliseconds, also while the page is hidden, or with the session. */
+type Rest = (ms: number) => Promise<void>;
+
 /** From start to stop. */
 interface Run {
   options: api.CameraOptions;
@@ -48,16 +51,20 @@ export interface Camera {
 
 export class Camera extends EventTarget implements api.Camera {
   #send: Send;
+  #rest: Rest;
   #closed = false;
   #state: api.CameraState = "off";
   #run: Run | undefined;
   #shown: Shown | undefined;
+  /** Settled when the service takes another picture, of whatever it is started with next. */
+  #due = Promise.resolve();
   /** Counts what was asked of the browser; only the newest answer is taken. */
   #asked = 0;
 
-  constructor(send: Send) {
+  constructor(send: Send, rest: Rest) {
     super();
     this.#send = send;
+    this.#rest = (ms) => rest(ms).catch(() => {});
   }
 
   get state(): api.CameraState {
@@ -194,10 +201,15 @@ export class Camera extends EventTarget implements api.Camera {
   async #watch({ options, quit: { signal } }: Run): Promise<void> {
     const { maxSize = defaultSize, framesPerSecond = mostPerSecond } = options;
     while (!signal.aborted) {
+      await this.#due;
       const taken = this.#shown && (await take(this.#shown, maxSize));
       if (signal.aborted) return taken?.image.close();
-      if (taken) await this.#send(taken).catch(() => {});
-      await rest(taken ? 1_000 / framesPerSecond : 100, signal);
+      if (taken) {
+        const sent = this.#send(taken).catch(() => {});
+        this.#due = sent.then(() => this.#rest(1_000 / mostPerSecond));
+        await sent;
+      }
+      await this.#rest(taken ? 1_000 / framesPerSecond : 100);
     }
   }
 
@@ -236,18 +248,6 @@ async function askScreen(): Promise<MediaStream> {
   }
 }
 
-function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
-}
-
 /** Raises no "unhandledrejection". */
 function ignorable<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
@@ -257,8 +257,8 @@ function ignorable<T>(promise: Promise<T>): Promise<T> {
 function cameraOptions(options: api.CameraOptions = {}): api.CameraOptions {
   if (typeof options !== "object" || options === null) throw misuse("the camera's options must be an object");
   const { source = "camera", deviceId, facingMode = "user", framesPerSecond = mostPerSecond, maxSize = defaultSize } = options;
-  if (!(source instanceof MediaStream ? source.getVideoTracks().length > 0 : source === "camera" || source === "screen")) {
-    throw misuse('source must be "camera", "screen" or a MediaStream with a video track');
+  if (!(source instanceof MediaStream ? source.getVideoTracks()[0]?.readyState === "live" : source === "camera" || source === "screen")) {
+    throw misuse('source must be "camera", "screen" or a MediaStream with a video track that has not ended');
   }
   if (deviceId !== undefined) checkDevice(deviceId);
   if (facingMode !== "user" && facingMode !== "environment") throw misuse('facingMode must be "user" or "environment"');

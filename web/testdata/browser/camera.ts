@@ -85,6 +85,17 @@ test("a picture is not made larger than it is, nor larger than asked for", () =>
     }
   }));
 
+test("a camera that is started anew sends no more pictures than the service takes", () =>
+  within({}, async (session) => {
+    const [seen, source] = [pictures(session), scene(64, 48)];
+    for (const n of [1, 2]) {
+      await session.camera.start({ source });
+      await until(() => seen.length === n, "a picture");
+      session.camera.stop();
+    }
+    same(seen[1]!.at - seen[0]!.at > 900, true, "a second between them");
+  }));
+
 test("no picture is taken while one waits for a connection", () =>
   within({}, async (session) => {
     const bitmap = globalThis.createImageBitmap;
@@ -178,10 +189,12 @@ test("a page that is not secure gets no camera, and is told why", () =>
 
 test("the camera's options are checked", async () => {
   let ended: Session["camera"];
+  const over = scene(64, 48);
+  over.getVideoTracks()[0]!.stop();
   await within({}, async ({ camera }) => {
     ended = camera;
     for (const wrong of [
-      { source: "cinema" }, { source: new MediaStream() }, { deviceId: "" }, { facingMode: "up" }, { framesPerSecond: 2 }, { framesPerSecond: 0 }, { maxSize: 1.5 }, null,
+      { source: "cinema" }, { source: new MediaStream() }, { source: over }, { deviceId: "" }, { facingMode: "up" }, { framesPerSecond: 2 }, { framesPerSecond: 0 }, { maxSize: 1.5 }, null,
     ] as any[]) {
       same(thrown(() => camera.start(wrong)).code, "invalid_request");
     }
