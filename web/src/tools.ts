@@ -156,13 +156,20 @@ async function exhaust(
 
 /** What work gives, unless the signal is aborted first, or the time is up, which aborts it. */
 function limit<T>(timeout: number, name: string, abort: AbortController, work: () => T | PromiseLike<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const { signal } = abort;
+  const { signal } = abort;
+  let quit = () => {};
+  const limited = new Promise<T>((resolve, reject) => {
     signal.throwIfAborted();
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    const expire = () => abort.abort(new DOMException(`${name} took longer than ${timeout / 1000} s`, "TimeoutError"));
-    const timer = timeout > longestTimer ? undefined : setTimeout(expire, timeout);
-    (async () => work())().then(resolve, reject).finally(() => clearTimeout(timer));
+    quit = () => reject(signal.reason);
+    signal.addEventListener("abort", quit);
+    (async () => work())().then(resolve, reject);
+  });
+  const expire = () => abort.abort(new DOMException(`${name} took longer than ${timeout / 1000} s`, "TimeoutError"));
+  const timer = timeout > longestTimer ? undefined : setTimeout(expire, timeout);
+  // A generator comes here for each of its steps, with one signal.
+  return limited.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", quit);
   });
 }
 

@@ -154,6 +154,25 @@ test("tools: a generator that fails ends with the error", () =>
     same(responses[1], { id: "1", name: "f", response: { error: "lost" } });
   }));
 
+test("tools: a generator that goes on for long leaves nothing with its signal", () =>
+  table(async (session, responses, emit) => {
+    const listening = new Set();
+    session.tools.add({
+      name: "f",
+      async *handler(_, { signal }) {
+        const { addEventListener, removeEventListener } = signal;
+        Object.assign(signal, {
+          addEventListener: (...args: any) => (listening.add(args[1]), addEventListener.apply(signal, args)),
+          removeEventListener: (...args: any) => (listening.delete(args[1]), removeEventListener.apply(signal, args)),
+        });
+        for (let i = 0; i < 50; i++) yield i;
+      },
+    });
+    await emit(calls({ id: "1", name: "f" }));
+    await until(() => responses.length === 51, "its end");
+    same(listening.size, 0);
+  }));
+
 test("tools: a generator whose call ended is finished", () =>
   table(async (session, responses, emit) => {
     let step = () => {};
