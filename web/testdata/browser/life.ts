@@ -110,6 +110,11 @@ test("sessions of one page share the microphone, which may be stopped and starte
         first.microphone.stop();
         await second.microphone.start();
         same([first.microphone.state, second.microphone.state], ["off", "on"]);
+        second.microphone.stop();
+        const hasty = first.microphone.start();
+        first.microphone.stop(); // before the lock was given
+        await first.microphone.start();
+        same([(await rejection(hasty)).code, first.microphone.state], ["aborted", "on"]);
       }))));
 
 test("the screen stays on while somebody talks", async () => {
