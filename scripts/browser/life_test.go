@@ -109,7 +109,7 @@ func TestAPageThatIsLeftEndsItsConversation(t *testing.T) {
 			{"closed", func(tab *browser.Page) { tab.Do(page.Close()) }},
 		} {
 			t.Run(left.name+", the engine "+mode.name, func(t *testing.T) {
-				tab := chromium.Open(server + "/version").With(t)
+				tab := chromium.Open(server + plain).With(t)
 				lease := browser.Eval[string](tab, fmt.Sprintf(`(async () => {
 					const { connect } = await import("/livevalet.js");
 					let lease;

@@ -27,6 +27,9 @@ import (
 //go:embed testdata/visitor.js
 var visitorScript string
 
+// plain is a page without a script, under the policy that the server gives to all.
+const plain = "/livevalet.d.ts"
+
 // A visitor is a page without a script of its own.
 type visitor struct {
 	*browser.Page
@@ -37,7 +40,7 @@ type visitor struct {
 // visit opens a page of the server, which also has the paths of more.
 func visit(t *testing.T, more *http.ServeMux) visitor {
 	server, _ := front(t, more)
-	page := browser.Launch(t).Open(server + "/version") // which no policy restricts
+	page := browser.Launch(t, append(fakeDevices, noGesture)...).Open(server + plain)
 	browser.Eval[any](page, "(async () => {"+visitorScript+"})().then(() => null)")
 	return visitor{page, t, server}
 }
@@ -75,7 +78,7 @@ func (v visitor) holds(sessions int, inWorker bool) {
 		want += fmt.Sprintf(", 0 workers, %d sockets of the page", sessions)
 	}
 	if sessions == 0 {
-		want += ", 0 timers"
+		want += ", 0 timers, 0 microphones"
 	}
 	eventually(v.t, want, func() (bool, string) {
 		var emulator struct{ Sessions []struct{ State string } }
@@ -94,7 +97,7 @@ func (v visitor) holds(sessions int, inWorker bool) {
 			got += fmt.Sprintf(", %d sockets of the page", browser.Instances[int](v.Page, "WebSocket", "(all) => all.filter(({ readyState }) => readyState < 2).length"))
 		}
 		if sessions == 0 {
-			got += fmt.Sprintf(", %d timers", browser.Eval[int](v.Page, "left.timers.size"))
+			got += browser.Eval[string](v.Page, "`, ${left.timers.size} timers, ${microphones()} microphones`")
 		}
 		return got == want, got
 	})
@@ -129,6 +132,7 @@ func TestWhateverAPageDoesItHoldsWhatItHas(t *testing.T) {
 	}{
 		{"connect, abort and connect in one task", "aborted setup", 1, 1},
 		{"mount, unmount and mount, as React does it", "aborted setup", 1, 1},
+		{"mount, unmount and mount, with a microphone", "aborted setup,1", 1, 1},
 		{"mount, and mount again before the other is unmounted", "done", 1, 2},
 		{"abort in onopen", "aborted dial,open,close", 0, 1},
 		{"abort at any time", "aborted", 0, 0},

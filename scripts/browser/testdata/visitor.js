@@ -1,7 +1,10 @@
 // What a page may do with the public API in the wrong order, at the wrong time, or
 // twice. Whatever a page leaves behind can be seen in `left`.
 
-const left = { granted: [], released: [], timers: new Set() };
+const left = { granted: [], released: [], timers: new Set(), streams: [] };
+
+/** How many microphones are open. */
+const microphones = () => left.streams.filter(({ active }) => active).length;
 
 {
   const { fetch, setTimeout, clearTimeout } = globalThis;
@@ -16,6 +19,13 @@ const left = { granted: [], released: [], timers: new Set() };
       return body;
     };
     return answer;
+  };
+  const { mediaDevices } = navigator;
+  const getUserMedia = mediaDevices.getUserMedia.bind(mediaDevices);
+  mediaDevices.getUserMedia = async (wishes) => {
+    const stream = await getUserMedia(wishes);
+    left.streams.push(stream);
+    return stream;
   };
   globalThis.setTimeout = (act, ms) => {
     const id = setTimeout(() => {
@@ -61,6 +71,14 @@ const visits = {
     first.unmount();
     const second = mount(options);
     return { told: await outcome(first.session), open: [await second.session] };
+  },
+  async "mount, unmount and mount, with a microphone"(options) {
+    const first = mount({ ...options, microphone: true });
+    first.unmount();
+    const second = mount({ ...options, microphone: true });
+    const [told, session] = [await outcome(first.session), await second.session];
+    await session.microphone.start();
+    return { told: [told, microphones()].join(), open: [session] };
   },
   async "mount, and mount again before the other is unmounted"(options) {
     const [first, second] = [mount(options), mount(options)];
@@ -141,4 +159,4 @@ async function callFromEverywhere(options) {
   return told.join();
 }
 
-Object.assign(globalThis, { left, connect, outcome, visits, callFromEverywhere });
+Object.assign(globalThis, { left, microphones, connect, outcome, visits, callFromEverywhere });
