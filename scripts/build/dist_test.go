@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -55,5 +57,65 @@ func TestTheBuiltModuleNamesNoModel(t *testing.T) {
 	}
 	if i := bytes.Index(module, []byte("gemini-")); i >= 0 {
 		t.Errorf("it names a model: %q", module[i:min(i+40, len(module))])
+	}
+}
+
+// loose is what only a loose policy allows, by the kind of file it would be in.
+var loose = map[string]*regexp.Regexp{
+	".js":   regexp.MustCompile("[\"'`](blob|data|javascript):|\\beval\\(|\\bFunction\\(|\\bset(Timeout|Interval)\\([\"'`]|createObjectURL"),
+	".html": regexp.MustCompile(`(?i)<script(\s+(type|async|defer)\S*)*>|<style|\s(on[a-z]+|style)\s*=|(blob|data|javascript):`),
+	".css":  regexp.MustCompile(`(?i)@import|url\(\s*["']?(blob|data|https?):`),
+}
+
+// saving is the demo's way to give the visitor a file, which no policy of scripts or
+// of connections is asked about.
+const saving = "createObjectURL(new Blob("
+
+func TestNothingShippedNeedsALoosePolicy(t *testing.T) {
+	seen := make(map[string]int)
+	err := filepath.WalkDir(filepath.Join("..", "..", filepath.FromSlash(dist)), func(path string, entry os.DirEntry, err error) error {
+		if err != nil || loose[filepath.Ext(path)] == nil {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		seen[filepath.Ext(path)]++
+		if strings.HasPrefix(entry.Name(), "demo-") {
+			text = bytes.Replace(text, []byte(saving), nil, 1)
+		}
+		for _, found := range loose[filepath.Ext(path)].FindAll(text, -1) {
+			t.Errorf("%s has %q", entry.Name(), found)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind := range loose {
+		if seen[kind] == 0 {
+			t.Errorf("there is no %s in %s: run make build", kind, dist)
+		}
+	}
+}
+
+func TestWhatALoosePolicyAllowsIsFound(t *testing.T) {
+	for _, bad := range []struct{ kind, text string }{
+		{".js", `new Worker("data:text/javascript,1")`},
+		{".js", "addModule(`blob:x`)"},
+		{".js", `addModule(URL.createObjectURL(b))`},
+		{".js", `x=eval("1")`},
+		{".js", `new Function("return 1")`},
+		{".js", `setTimeout("f()",1)`},
+		{".html", `<script type="module">f()</script>`},
+		{".html", `<p onclick="f()">`},
+		{".html", `<p style="color:red">`},
+		{".html", `<img src="data:image/png,">`},
+		{".css", `p{background:url(data:image/png,)}`},
+	} {
+		if !loose[bad.kind].MatchString(bad.text) {
+			t.Errorf("%s is not found", bad.text)
+		}
 	}
 }
