@@ -38,7 +38,7 @@ export interface ConnectOptions {
   config?: LiveConnectConfig;
   callbacks?: Callbacks;
   /**
-   * Starts {@link Session.microphone} first, so call `connect` in a click. What is
+   * Default false. Starts {@link Session.microphone} first, so call `connect` in a click. What is
    * said while the conversation is not live yet is heard when it is. No token is asked for
    * while the browser asks the visitor, however long that takes; if the visitor refuses,
    * `connect` rejects.
@@ -61,7 +61,7 @@ export interface ConnectOptions {
    */
   worker?: boolean;
   /**
-   * Has the model's sound played from the first on. Call `connect` in a click then,
+   * Default false. Has the model's sound played from the first on. Call `connect` in a click then,
    * before any `await` of your own: browsers let sound begin only there. Rejects if
    * the worklets' file does not load.
    */
