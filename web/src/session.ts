@@ -358,6 +358,7 @@ export class Session extends EventTarget {
   /** Asks the engine to end, so that socket and lease end with it. */
   #hangUp(): void {
     if (this.#deadline !== undefined || this.#ended) return;
+    this.#tools.close();
     this.#speaker.stop();
     this.#microphone.stop();
     this.#camera.stop();

@@ -13,8 +13,11 @@ const quality = 0.8;
 /** The picture as realtime input. Frees the image. */
 export async function toVideo({ image, width, height }: Taken): Promise<Record<string, unknown>> {
   const canvas = new OffscreenCanvas(width, height);
-  canvas.getContext("2d", { alpha: false })!.drawImage(image, 0, 0, width, height);
-  image.close();
+  try {
+    canvas.getContext("2d", { alpha: false })!.drawImage(image, 0, 0, width, height);
+  } finally {
+    image.close();
+  }
   const blob = await canvas.convertToBlob({ type, quality });
   return { realtimeInput: { video: { data: await toBase64(blob), mimeType: type } } };
 }

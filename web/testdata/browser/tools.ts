@@ -118,6 +118,20 @@ test("tools: a call that is withdrawn before it was allowed does not run", () =>
     same([ran, responses.length], [false, 0]);
   }));
 
+test("tools: what is called when the application has hung up does not run", () =>
+  table(async (session, responses, emit) => {
+    let ran = false;
+    let signal: AbortSignal | undefined;
+    session.tools.add({ name: "f", handler: () => (ran = true) });
+    session.tools.add({ name: "slow", handler: (_, call) => (({ signal } = call), never()) });
+    await emit(calls({ id: "1", name: "slow" }));
+    void emit(calls({ id: "2", name: "f" }));
+    const closed = session.close();
+    same(signal!.reason.message, "the session has ended");
+    await closed;
+    same([ran, responses.length], [false, 0]);
+  }));
+
 test("tools: a generator answers several times, and may say when", () =>
   table(async (session, responses, emit) => {
     session.tools.add({
