@@ -412,8 +412,8 @@ export type MicrophoneState = "off" | "asking" | "on" | "lost";
  * - `"gated"`: while the model's voice is played, only what is louder than its echo is
  *   heard, and the voice is lowered meanwhile.
  * - `"push-to-talk"`: what is said between {@link Microphone.press} and
- *   {@link Microphone.release} is heard. Where the configuration disables
- *   `automaticActivityDetection`, they mark the activity.
+ *   {@link Microphone.release} is heard, with the 200 ms before. Where the
+ *   configuration disables `automaticActivityDetection`, they mark the activity.
  */
 export type MicrophoneMode = "open" | "gated" | "push-to-talk";
 

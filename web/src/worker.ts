@@ -29,7 +29,7 @@ const noPicture: Failure = { code: "unsupported", phase: "live", message: "the b
 export function serve(port: Port): void {
   const post = (message: FromHost) => port.postMessage(message, []);
   const playback = new Playback(post);
-  const capture = new Capture(playback);
+  const capture = new Capture(playback, (ms) => post({ type: "event", event: { type: "dropped", ms } }));
   const questions = new Map<number, Question>();
   let asked = 0;
   let engine: Engine | undefined;

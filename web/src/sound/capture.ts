@@ -5,7 +5,8 @@ import { Gate } from "./gate";
 
 /**
  * What the microphone's worklet posts: 20 ms of PCM16, mono, 16 kHz; or that the
- * user holds a button to speak (begin) and lets it go (end); or that no sound follows.
+ * user holds a button to speak (begin) and lets it go (end); or that no sound follows
+ * (stop), as after the end.
  */
 export type Recorded = ArrayBuffer | Mark;
 export type Mark = "begin" | "end" | "stop";
@@ -21,6 +22,9 @@ export interface Played {
 type Send = (message: Record<string, unknown>) => void;
 
 const mimeType = "audio/pcm;rate=16000";
+
+/** Of a piece. */
+const pieceMs = 20;
 
 /** Pieces that are kept until there is a session: as much as its own ring holds. */
 const mostWaiting = 500;
@@ -38,13 +42,19 @@ export class Capture {
   #manual = false;
   #port: MessagePort | undefined;
   #waiting: Recorded[] = [];
+  /** What gave way to newer sound meanwhile. */
+  #droppedMs = 0;
+  #dropped: (ms: number) => void;
+  /** The button is held: each begin has an end, whatever the worklets said that came and went. */
+  #held = false;
   /** When sound came last. */
   #heard = 0;
   /** Runs while sound is expected to follow. */
   #watch: ReturnType<typeof setInterval> | undefined;
 
-  constructor(played: Played) {
+  constructor(played: Played, dropped: (ms: number) => void) {
     this.#played = played;
+    this.#dropped = dropped;
   }
 
   /** Takes the worklet's end of the line, in place of one before. */
@@ -61,6 +71,8 @@ export class Capture {
   open(send: Send, manual: boolean): void {
     this.#send = send;
     this.#manual = manual;
+    if (this.#droppedMs > 0) this.#dropped(this.#droppedMs);
+    this.#droppedMs = 0;
     for (const recorded of this.#waiting.splice(0)) this.#input(recorded);
   }
 
@@ -80,9 +92,16 @@ export class Capture {
   }
 
   #mark(mark: Mark): void {
-    if (mark === "stop" && this.#watch === undefined) return; // The service knows.
-    if (mark !== "begin") this.#stream(false);
-    this.#give([...this.#gate.flush(), mark]);
+    const marks: Mark[] = [];
+    if (mark !== "begin") {
+      if (this.#watch !== undefined) marks.push("stop"); // else the service knows
+      this.#stream(false);
+    }
+    if (mark !== "stop" && this.#held !== (mark === "begin")) {
+      this.#held = !this.#held;
+      marks.push(mark);
+    }
+    this.#give([...this.#gate.flush(), ...marks]);
   }
 
   /** Sound that stays away, for whatever reason, has stopped. */
@@ -105,6 +124,7 @@ export class Capture {
     if (this.#waiting.length <= mostWaiting) return;
     const oldest = this.#waiting.findIndex((old) => typeof old !== "string"); // What is marked stays marked.
     this.#waiting.splice(Math.max(0, oldest), 1);
+    this.#droppedMs += pieceMs;
   }
 
   #input(recorded: Recorded): void {
@@ -114,8 +134,14 @@ export class Capture {
 
   #toInput(recorded: Recorded): Record<string, unknown> | undefined {
     if (typeof recorded !== "string") return { audio: { data: toBase64(new Uint8Array(recorded)), mimeType } };
-    if (this.#manual) return { begin: { activityStart: {} }, end: { activityEnd: {} }, stop: undefined }[recorded];
-    return recorded === "begin" ? undefined : { audioStreamEnd: true };
+    switch (recorded) {
+      case "begin":
+        return this.#manual ? { activityStart: {} } : undefined;
+      case "end":
+        return this.#manual ? { activityEnd: {} } : undefined;
+      case "stop":
+        return this.#manual ? undefined : { audioStreamEnd: true };
+    }
   }
 }
 

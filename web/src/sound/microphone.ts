@@ -7,7 +7,7 @@ import { ownership } from "../life";
 import type { ToHost } from "../messages";
 import type * as api from "/livevalet.js";
 import type { Sound } from "./context";
-import type { FromMicrophone, ToMicrophone } from "./microphone.worklet";
+import type { FromMicrophone, Passing, ToMicrophone } from "./microphone.worklet";
 
 /** How long a track may be muted, by the system or by another program. */
 const mutedLimit = 3_000;
@@ -68,7 +68,8 @@ export class Microphone extends EventTarget implements api.Microphone {
   /** On its way, and made. */
   #made: Promise<AudioWorkletNode> | undefined;
   #node: AudioWorkletNode | undefined;
-  #passes = false;
+  /** What the node was told; undefined: nothing. */
+  #passing: Passing | undefined;
   #device: Device | undefined;
   /** Counts what was asked of the browser; only the newest answer is taken. */
   #asked = 0;
@@ -246,7 +247,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     };
     const { port1, port2 } = new MessageChannel();
     this.#node = node;
-    this.#passes = false;
+    this.#passing = undefined;
     this.#tell({ type: "host", port: port1 }, [port1]);
     this.#post({ type: "microphone", port: port2 }, [port2]);
     this.#gate();
@@ -363,12 +364,12 @@ export class Microphone extends EventTarget implements api.Microphone {
 
   #pass(): void {
     const held = this.#mode === "push-to-talk";
-    const passes = this.#run !== undefined && !this.#muted && (!held || this.#pressed);
-    if (!this.#node || passes === this.#passes) return;
-    this.#passes = passes;
-    const mark = held ? (passes ? "begin" : "end") : this.#run ? undefined : "stop";
-    this.#tell({ type: "pass", on: passes, mark });
-    if (!passes) this.#hear(none);
+    const what = !this.#run || this.#muted ? "nothing" : held && !this.#pressed ? "soon" : "all";
+    if (!this.#node || what === this.#passing) return;
+    this.#passing = what;
+    const mark = held ? (what === "all" ? "begin" : "end") : this.#run ? undefined : "stop";
+    this.#tell({ type: "pass", what, mark });
+    if (what !== "all") this.#hear(none);
   }
 
   #gate(): void {
@@ -376,10 +377,11 @@ export class Microphone extends EventTarget implements api.Microphone {
   }
 
   #hear(level: api.MicrophoneLevel): void {
-    if (!this.#passes) level = none; // It was under way.
+    const passes = this.#passing === "all";
+    if (!passes) level = none; // It was under way.
     this.#level = level;
     this.dispatchEvent(new Event("level"));
-    if (level.peak > 0 || !this.#passes) this.#silentSince = undefined;
+    if (level.peak > 0 || !passes || this.#state !== "on") this.#silentSince = undefined;
     else this.#silentSince ??= performance.now();
     const silent = this.#silentSince !== undefined && performance.now() - this.#silentSince >= silentLimit;
     if (silent === this.#silent) return;

@@ -7,23 +7,29 @@ import { Resampler } from "./resample";
 /** What the page tells it. The port leads to the engine's host. */
 export type ToMicrophone =
   | { type: "host"; port: MessagePort }
-  /** Whether sound passes; the mark goes before the first of it, or after the last. */
-  | { type: "pass"; on: boolean; mark?: Mark | undefined }
+  /** What passes; the mark goes before the first of it, or after the last. */
+  | { type: "pass"; what: Passing; mark?: Mark | undefined }
   | { type: "quit" };
 
-/** What it tells the page: that sound comes, once; then how loud what passes is. */
+/** "soon": nothing yet, but the last 200 ms are kept for when all does. */
+export type Passing = "nothing" | "soon" | "all";
+
+/** What it tells the page: that the audio thread runs, once; then how loud what passes is. */
 export type FromMicrophone = "flows" | { rms: number; peak: number };
 
 const rate = 16_000;
 const pieceLength = rate / 50;
+/** Pieces of before the button, which people press as they begin to speak; one more is being filled. */
+const mostKept = 9;
 /** Of the context's: 50 ms, the most often that the page is told. */
 const levelLength = sampleRate / 20;
 /** Samples for which the audio thread calls. */
 const block = 128;
+const silence = new Float32Array(block);
 
 class MicrophoneProcessor extends AudioWorkletProcessor {
   #host: MessagePort | undefined;
-  #passes = false;
+  #passing: Passing = "nothing";
   #quit = false;
   #flows = false;
 
@@ -32,12 +38,11 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
   #resampled = new Float32Array(this.#resampler.most(block));
   #piece = new Int16Array(pieceLength);
   #filled = 0;
+  #kept: ArrayBuffer[] = [];
 
   #squares = 0;
   #peak = 0;
   #measured = 0;
-  /** The page was told so last. */
-  #loud = false;
 
   constructor() {
     super();
@@ -46,18 +51,16 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
 
   process([channels]: Float32Array[][]): boolean {
     if (this.#quit) return false;
-    if (!channels?.length) {
-      this.#hush();
-      return true;
-    }
-    if (!this.#flows) {
+    if (!this.#flows && this.#host) {
       this.#flows = true;
       this.#tell("flows");
     }
-    if (!this.#passes) return true;
-    const mono = this.#mix(channels);
-    this.#measure(mono);
-    this.#record(mono);
+    if (this.#passing === "nothing") return true;
+    // Nothing is connected, or it is Firefox, where silence has no channels.
+    const mono = channels?.length ? this.#mix(channels) : undefined;
+    if (this.#passing === "all") this.#measure(mono ?? silence);
+    if (mono) this.#record(mono);
+    else if (this.#passing === "soon") this.#forget();
     return true;
   }
 
@@ -67,11 +70,12 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
         this.#host = message.port;
         return;
       case "pass":
-        if (this.#filled > 0) this.#post(); // What there is of a piece is not the next speech's.
-        this.#passes = message.on;
-        if (message.on) this.#resampler.reset();
+        if (this.#passing === "all" && this.#filled > 0) this.#post(); // What there is of a piece is not the next speech's.
+        if (this.#passing === "nothing" || message.what === "nothing") this.#forget();
+        this.#passing = message.what;
         this.#squares = this.#peak = this.#measured = 0;
         if (message.mark) this.#host?.postMessage(message.mark);
+        if (message.what === "all") for (const pcm of this.#kept.splice(0)) this.#give(pcm);
         return;
       case "quit":
         this.#quit = true;
@@ -90,13 +94,6 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
     return mono;
   }
 
-  /** No sound comes: nothing is connected, or it is Firefox, where silence has no channels. */
-  #hush(): void {
-    if (this.#loud) this.#tell({ rms: 0, peak: 0 });
-    this.#loud = false;
-    this.#squares = this.#peak = this.#measured = 0;
-  }
-
   #measure(mono: Float32Array): void {
     for (let i = 0; i < mono.length; i++) {
       this.#squares += mono[i]! * mono[i]!;
@@ -105,7 +102,6 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
     this.#measured += mono.length;
     if (this.#measured < levelLength) return;
     this.#tell({ rms: Math.sqrt(this.#squares / this.#measured), peak: this.#peak });
-    this.#loud = this.#peak > 0;
     this.#squares = this.#peak = this.#measured = 0;
   }
 
@@ -120,7 +116,19 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
   #post(): void {
     const pcm = this.#piece.slice().fill(0, this.#filled).buffer;
     this.#filled = 0;
+    if (this.#passing === "all") return this.#give(pcm);
+    this.#kept.push(pcm);
+    if (this.#kept.length > mostKept) this.#kept.shift();
+  }
+
+  #give(pcm: ArrayBuffer): void {
     this.#host?.postMessage(pcm satisfies Recorded, [pcm]);
+  }
+
+  #forget(): void {
+    this.#kept = [];
+    this.#filled = 0;
+    this.#resampler.reset();
   }
 
   #tell(message: FromMicrophone): void {

@@ -1,5 +1,6 @@
 import { connect, type LiveValetError, type MicrophoneOptions, type Session } from "/livevalet.js";
-import { Capture } from "../../src/sound/capture";
+import { Capture, type Mark, type Recorded } from "../../src/sound/capture";
+import type { FromMicrophone, Passing } from "../../src/sound/microphone.worklet";
 import { within } from "./api";
 import { after, fail, rejection, same, test, thrown, until } from "./harness";
 import { click, spied } from "./speaker";
@@ -362,24 +363,61 @@ test("a microphone that is dead is told of", () =>
     });
   }));
 
-test("until there is a session the newest 10 s are kept, and all marks", async () => {
-  const capture = new Capture({ level: 0, duck: (on) => on && fail("nothing is played") });
-  const { port1, port2 } = new MessageChannel();
-  capture.listen(port2);
-  port1.postMessage("begin");
-  for (let i = 0; i < 600; i++) port1.postMessage(new Int16Array(320).fill(i).buffer);
-  port1.postMessage("end");
-  await after(200);
+/** The host's side, what it is given to send, and the worklet's end of its line. */
+function capturing(manual: boolean) {
+  const dropped: number[] = [];
   const got: any[] = [];
-  capture.open(({ realtimeInput }) => got.push(realtimeInput), true);
-  same([got.length, got[0], got.at(-1)], [500, { activityStart: {} }, { activityEnd: {} }]);
-  same(got.slice(1, -1).map(({ audio }) => atob(audio.data).charCodeAt(0) + 256 * atob(audio.data).charCodeAt(1)), Array.from({ length: 498 }, (_, i) => i + 102));
+  const capture = new Capture({ level: 0, duck: (on) => on && fail("nothing is played") }, (ms) => dropped.push(ms));
+  const line = () => {
+    const { port1, port2 } = new MessageChannel();
+    capture.listen(port2);
+    return port1;
+  };
+  return { capture, line, dropped, got, open: () => capture.open(({ realtimeInput }) => got.push(realtimeInput), manual) };
+}
+
+const piece = (value: number) => new Int16Array(320).fill(value).buffer;
+const kinds = (got: object[]) => got.map((input) => Object.keys(input)[0]);
+
+test("until there is a session the newest 10 s are kept, and all marks; what gave way is told", async () => {
+  const { capture, line, dropped, got, open } = capturing(true);
+  const worklet = line();
+  worklet.postMessage("begin");
+  for (let i = 0; i < 600; i++) worklet.postMessage(piece(i));
+  worklet.postMessage("end");
+  await after(200);
+  same(dropped, []);
+  open();
+  open(); // as often as a token comes
+  same([got.length, got[0], got.at(-1), dropped], [499, { activityStart: {} }, { activityEnd: {} }, [103 * 20]]);
+  same(got.slice(1, -1).map(({ audio }) => atob(audio.data).charCodeAt(0) + 256 * atob(audio.data).charCodeAt(1)), Array.from({ length: 497 }, (_, i) => i + 103));
   capture.close();
 });
 
+for (const [manual, want] of [
+  [true, ["activityStart", "audio", "audio", "activityEnd"]],
+  [false, ["audio", "audioStreamEnd", "audio", "audioStreamEnd"]],
+] as const) {
+  test(`an activity goes on over a worklet that is lost, and ends once, ${manual ? "marked" : "found out by the service"}`, async () => {
+    const { capture, line, got, open } = capturing(manual);
+    open();
+    const first = line();
+    for (const recorded of ["end", "begin", piece(1)] satisfies Recorded[]) first.postMessage(recorded);
+    await until(() => kinds(got).includes("audio"), "sound");
+    await after(1_400); // as long as a service waits
+    const second = line();
+    for (const recorded of ["begin", piece(2), "end"] satisfies Recorded[]) second.postMessage(recorded);
+    await until(() => got.length === want.length, `${want}, and have ${kinds(got)}`);
+    line().postMessage("end");
+    await after(100);
+    same(kinds(got), want);
+    capture.close();
+  });
+}
+
 test("the voice is lowered while somebody speaks over it, and not after the microphone was muted", async () => {
   const ducked: boolean[] = [];
-  const capture = new Capture({ level: 0.01, duck: (on) => ducked.at(-1) !== on && ducked.push(on) });
+  const capture = new Capture({ level: 0.01, duck: (on) => ducked.at(-1) !== on && ducked.push(on) }, () => fail("nothing waits"));
   capture.gated = true;
   const { port1, port2 } = new MessageChannel();
   capture.listen(port2);
@@ -395,3 +433,73 @@ test("a connect that fails lets go of the microphone", () =>
     const error = await rejection(connect({ token: "/token/echo", profile: "refused", microphone: true }));
     same([error.code, devices.given.length, devices.live], ["quota", 1, 0]);
   }));
+
+// ---- the worklet -----------------------------------------------------------
+
+type Act = [at: number, what: Passing, mark: Mark];
+
+/** What the worklet gives and tells of sound. Each act of the page's is done between two pieces, however late the threads are. */
+async function recorded(seconds: number, acts: Act[], sound?: (context: OfflineAudioContext) => AudioNode) {
+  const context = new OfflineAudioContext(1, seconds * 48_000, 48_000);
+  await Promise.all([context.audioWorklet.addModule("/worklets.js"), context.audioWorklet.addModule("/echo.js")]);
+  const node = new AudioWorkletNode(context, "livevalet-microphone", { numberOfOutputs: 0, channelCountMode: "max" });
+  const echo = new AudioWorkletNode(context, "echo");
+  const arrived = () => new Promise((resolve) => ((echo.port.onmessage = resolve), echo.port.postMessage("")));
+  const [told, heard]: [FromMicrophone[], Recorded[]] = [[], []];
+  const { port1, port2 } = new MessageChannel();
+  node.port.onmessage = ({ data }) => told.push(data);
+  port1.onmessage = ({ data }) => heard.push(data);
+  node.port.postMessage({ type: "host", port: port2 }, [port2]);
+  sound?.(context).connect(node);
+  for (const [at, what, mark] of acts) {
+    void context.suspend(at).then(async () => {
+      node.port.postMessage({ type: "pass", what, mark });
+      await arrived();
+      await context.resume();
+    });
+  }
+  await context.startRendering();
+  await arrived();
+  const pieces = heard.filter((one) => typeof one !== "string").map((pcm) => new Int16Array(pcm));
+  return { told, marks: heard.map((one) => (typeof one === "string" ? one : "sound")), pieces };
+}
+
+/** Sound of which each sample tells when it was heard: it grows to full scale in 2 s. */
+function ramp(context: BaseAudioContext): ConstantSourceNode {
+  const source = new ConstantSourceNode(context, { offset: 0 });
+  source.offset.setValueAtTime(0, 0).linearRampToValueAtTime(1, 2);
+  source.start();
+  return source;
+}
+
+const momentOf = (sample: number) => (2 * sample) / 32_767;
+
+test("who begins to speak as the button goes down is heard from 200 ms before, and nothing of earlier", async () => {
+  const { marks, pieces } = await recorded(2, [[0, "soon", "end"], [0.9, "all", "begin"], [1.4, "soon", "end"], [1.5, "all", "begin"]], ramp);
+  same(marks.filter((mark, i) => mark !== marks[i - 1]), ["end", "begin", "sound", "end", "begin", "sound"]);
+  const times = marks.slice(0, marks.lastIndexOf("end")).filter((mark) => mark === "sound").length;
+  const [first, second] = [pieces.slice(0, times - 1), pieces.slice(times)]; // The last one is filled with silence.
+  const [from, to] = [momentOf(first[0]![0]!), momentOf(first.at(-1)!.at(-1)!)];
+  if (!(from > 0.9 - 0.205 && from < 0.9 - 0.175 && to > 1.37 && to < 1.4)) fail(`it was heard from ${from} to ${to} s`);
+  const whole = Int16Array.from(first.flatMap((samples) => [...samples]));
+  same(whole.findIndex((sample, i) => i > 0 && Math.abs(sample - whole[i - 1]!) > 3), -1, "the first sample after a gap");
+  const again = momentOf(second[0]![0]!);
+  if (!(again > 1.39 && again < 1.43)) fail(`the next speech begins at ${again} s`); // not with what was sent already
+});
+
+test("what a microphone heard before it went away is not sent when the button goes down", async () => {
+  const sound = (context: BaseAudioContext) => {
+    const source = ramp(context);
+    source.stop(0.5);
+    return source;
+  };
+  const { marks, pieces } = await recorded(1.5, [[0, "soon", "end"], [1, "all", "begin"]], sound);
+  same(marks.includes("begin"), true);
+  same(pieces.filter((samples) => samples.some((sample) => sample !== 0)).length, 0, "pieces with sound");
+});
+
+test("silence that has no channels, as in Firefox, is told like any other", async () => {
+  const { told, pieces } = await recorded(1, [[0, "all", "stop"]]);
+  same(told.slice(0, 2), ["flows", { rms: 0, peak: 0 }]);
+  same([told.length, pieces.length], [20, 0]);
+});
