@@ -388,8 +388,8 @@ export interface Microphone extends EventTarget {
   /** The microphones there are. They have names once one was granted. */
   devices(): Promise<MediaDeviceInfo[]>;
   /**
-   * Changes to another, also while it is on. If that fails, the promise rejects as that
-   * of `start` and the one before stays.
+   * Changes to another, also while it is on; while it is off, that of the next `start`.
+   * If that fails, the promise rejects as that of `start` and the one before stays.
    */
   use(deviceId: string): Promise<void>;
 
@@ -418,7 +418,7 @@ export type MicrophoneState = "off" | "asking" | "on" | "lost";
 export type MicrophoneMode = "open" | "gated" | "push-to-talk";
 
 export interface MicrophoneOptions {
-  /** Preferred device; default: the browser's. */
+  /** Preferred device; default: as it was, at first the browser's. */
   deviceId?: string;
   /** Default: as it was. */
   mode?: MicrophoneMode;
@@ -703,7 +703,8 @@ export interface DroppedDetail {
 
 /**
  * The microphone went away, and no other is there. The conversation goes on; the
- * next device that is plugged in is used.
+ * next device that is plugged in is used. If the microphone's state is `"off"`, it is
+ * the browser's sound that failed: start it again.
  */
 export interface MicLostDetail {
   error: LiveValetError;

@@ -83,7 +83,8 @@ export class Microphone extends EventTarget implements api.Microphone {
     sound.addEventListener("renewed", () => {
       if (!this.#run) return;
       this.#make();
-      if (this.#device) this.#wire().catch((error) => this.#lose(refusal("microphone", error)));
+      // Without a device as yet, that comes once there is one.
+      if (this.#device || this.#state === "lost") this.#wire().catch((error) => this.#fail(refusal("microphone", error)));
     });
   }
 
@@ -141,11 +142,11 @@ export class Microphone extends EventTarget implements api.Microphone {
       const ended = Promise.reject(over());
       return { granted: ended, flows: ended };
     }
-    this.#options = options;
+    this.#options = { ...options, deviceId: options.deviceId ?? this.#options.deviceId };
     this.#mode = options.mode ?? this.#mode;
     // Both now: the click that this may be called in counts only until an await.
     this.#make();
-    const granted = Promise.all([this.#acquire(options.deviceId), ownership.take(this.#taken, options.takeOver === true)]).then(() => {});
+    const granted = Promise.all([this.#acquire(this.#options.deviceId), ownership.take(this.#taken, options.takeOver === true)]).then(() => {});
     const flows = new Promise<void>((resolve, reject) => {
       this.#flowed = resolve;
       this.#stopped = reject;
@@ -171,7 +172,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     navigator.mediaDevices?.removeEventListener("devicechange", this.#look);
     this.release();
     this.#pass();
-    this.#tell({ type: "quit" });
+    this.#made?.then(({ port }) => port.postMessage({ type: "quit" } satisfies ToMicrophone), () => {});
     this.#made = this.#node = undefined;
     this.#drop();
     this.#set("off");
@@ -214,9 +215,11 @@ export class Microphone extends EventTarget implements api.Microphone {
 
   async use(deviceId: string): Promise<void> {
     if (typeof deviceId !== "string" || deviceId === "") throw misuse("deviceId must be that of one of devices()");
-    if (this.#options.source) throw misuse("the microphone was started with a source of yours: stop it first");
-    if (this.#run) {
-      await this.#run.flows;
+    const run = this.#run;
+    if (run && this.#options.source) throw misuse("the microphone was started with a source of yours: stop it first");
+    if (run) {
+      await run.flows;
+      if (run !== this.#run) throw givenUp("microphone");
       try {
         await this.#acquire({ exact: deviceId });
       } catch (error) {
@@ -238,7 +241,9 @@ export class Microphone extends EventTarget implements api.Microphone {
   /** Has a node of the newest context record. */
   async #wire(): Promise<void> {
     const made = this.#made;
-    const node = await made;
+    const node = await made?.catch((error) => {
+      if (made === this.#made) throw error;
+    });
     if (!node || made !== this.#made) return; // stopped, or renewed
     node.port.onmessage = ({ data }) => {
       const message = data as FromMicrophone;
@@ -258,6 +263,7 @@ export class Microphone extends EventTarget implements api.Microphone {
   #on(): void {
     if (!this.#options.source) navigator.mediaDevices.addEventListener("devicechange", this.#look);
     if (this.#state === "asking") this.#set("on");
+    if (this.#device?.track.readyState === "ended") this.#look(); // and nobody said so
   }
 
   /** Asks for a device and takes it in place of the one before. */
@@ -351,6 +357,13 @@ export class Microphone extends EventTarget implements api.Microphone {
     }
     this.#drop();
     this.#lose(failure);
+  }
+
+  /** There is no worklet, which no device that comes can mend. */
+  #fail(error: LiveValetError): void {
+    if (this.#state === "asking") return this.#stopped(error);
+    this.stop();
+    this.#tellLost(error);
   }
 
   #lose(error: LiveValetError): void {

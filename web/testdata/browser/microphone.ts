@@ -343,9 +343,131 @@ test("in a context that is made anew the microphone is heard again", () =>
         await hears(seen, ["sound", "audioStreamEnd", "sound"]);
         await until(() => microphone.level.rms > 0.3, "the tone's level");
         same([contexts.length, devices.asked.length, devices.live, microphone.state], [2, 1, 1, "on"]);
+
+        devices.answer = refused("NotFoundError"); // and without a microphone
+        devices.change([]);
+        await until(() => microphone.state === "lost", "state lost");
+        await contexts[1]!.suspend();
+        await until(() => (click(), contexts.length === 3), "a new context");
+        devices.answer = async () => stream();
+        devices.change(["a"]);
+        await until(() => microphone.level.rms > 0.3, "the tone's level");
       });
     }),
   ));
+
+/** What a worklet's file does meanwhile, in place of loading. */
+async function loading(load: (own: () => Promise<void>) => Promise<void>, use: () => Promise<void>): Promise<void> {
+  const { prototype } = AudioWorklet;
+  const own = prototype.addModule;
+  prototype.addModule = function (url) {
+    return load(() => own.call(this, url));
+  };
+  try {
+    await use();
+  } finally {
+    prototype.addModule = own;
+  }
+}
+
+test("a microphone that is not heard in a new context is off and not lost, and starts again", () =>
+  spied((contexts) =>
+    Devices.with(async (devices) => {
+      await within({ microphone: true }, async (session) => {
+        const { microphone } = session;
+        const told: string[] = [];
+        session.addEventListener("miclost", ({ detail }) => told.push(`${detail.error.code}, ${microphone.state}`));
+        await until(() => microphone.state === "on", "state on");
+        await contexts[0]!.suspend();
+        await until(() => contexts[0]!.state === "suspended", "its end");
+        await loading(() => Promise.reject(new DOMException("", "AbortError")), async () => {
+          await until(() => (click(), contexts.length === 2), "a new context");
+          await until(() => told.length > 0, "miclost");
+        });
+        same([told, devices.live], [["network, off"], 0]);
+        await microphone.start();
+        same([microphone.state, devices.live], ["on", 1]);
+      });
+    }),
+  ));
+
+test("a context that ends before it has the worklet is no reason to be without a microphone", () =>
+  spied((contexts) =>
+    Devices.with(async () => {
+      let drop!: (error: Error) => void;
+      const held = new Promise<void>((_, reject) => (drop = reject));
+      await loading((own) => (contexts.length === 1 ? held : own()), () =>
+        within({ microphone: true }, async ({ microphone }) => {
+          await contexts[0]!.suspend();
+          await until(() => (click(), contexts.length === 2), "a new context");
+          drop(new DOMException("", "AbortError"));
+          await until(() => microphone.state === "on", "state on");
+        }));
+    }),
+  ));
+
+test("a microphone that is stopped before its worklet is there leaves none", () =>
+  Devices.with(async () => {
+    const Own = globalThis.AudioWorkletNode;
+    const told: string[][] = [];
+    globalThis.AudioWorkletNode = class extends Own {
+      constructor(...args: ConstructorParameters<typeof Own>) {
+        super(...args);
+        const seen: string[] = [];
+        told.push(seen);
+        const { port } = this;
+        const post = port.postMessage.bind(port) as (message: any, transfer: any) => void;
+        port.postMessage = (message: any, transfer?: any) => (seen.push(message.type), post(message, transfer));
+      }
+    };
+    try {
+      await within({}, async ({ microphone }) => {
+        void microphone.start().catch(() => {});
+        microphone.stop();
+        await microphone.start();
+        microphone.stop();
+        await until(() => told.length === 2 && told.every((seen) => seen.at(-1) === "quit"), `all to quit, and have ${JSON.stringify(told)}`);
+      });
+    } finally {
+      globalThis.AudioWorkletNode = Own;
+    }
+  }));
+
+test("a device that is chosen is asked for at the next start, and not while the microphone is off", () =>
+  Devices.with(async (devices) => {
+    await within({}, async ({ microphone }) => {
+      await microphone.use("b");
+      same(devices.asked, []);
+      await microphone.start();
+      same(devices.asked[0]!.deviceId, { ideal: "b" });
+      microphone.stop();
+      await microphone.start({ source: stream() });
+      microphone.stop();
+      await microphone.use("c"); // The stream is not in the way any more.
+    });
+  }));
+
+test("a device that is chosen while the microphone stops is not opened", () =>
+  Devices.with(async (devices) => {
+    await within({}, async ({ microphone }) => {
+      microphone.addEventListener("change", () => microphone.state === "on" && microphone.stop());
+      const started = microphone.start();
+      same((await rejection(microphone.use("b"))).code, "aborted");
+      await started;
+      same([microphone.state, devices.asked.length, devices.live], ["off", 1, 0]);
+    });
+  }));
+
+test("a stream of the page's own that has ended is a microphone that is lost", () =>
+  within({}, async (session) => {
+    const source = stream();
+    source.getTracks()[0]!.stop();
+    const told: string[] = [];
+    session.addEventListener("miclost", ({ detail }) => told.push(detail.error.code));
+    await session.microphone.start({ source });
+    await until(() => session.microphone.state === "lost", "state lost");
+    same(told, ["microphone_missing"]);
+  }));
 
 test("a microphone that is dead is told of", () =>
   Devices.with(async (devices) => {
