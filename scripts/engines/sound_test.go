@@ -33,6 +33,7 @@ func (s suite) talk() {
 	s.run("the silence after it is heard as such", func(s suite) {
 		s.page.Eval(s.t, "until(() => session.microphone.level.rms === 0)")
 	})
+	s.run("silence in place of a microphone is heard, too", func(s suite) { s.want("hearSilence()", "on") })
 	s.run("the tone that the browser's own microphone hears arrives as it is", func(s suite) { s.wantTone("echoOfMicrophone()") })
 	s.run("a microphone that is not there is told as such", func(s suite) {
 		s.want(`session.microphone.use("nowhere").catch(({ code }) => code)`, "microphone_missing")

@@ -120,6 +120,14 @@ async function echo(begin, end) {
 /** That of a tone in place of a microphone. */
 const echoOfSource = () => echo(() => (loudness.gain.value = 0.5), () => (loudness.gain.value = 0));
 
+/** Silence in place of a microphone, which has no channels in Firefox. */
+async function hearSilence() {
+  const { microphone } = session;
+  microphone.stop();
+  await microphone.start({ source: new MediaStreamAudioDestinationNode(new AudioContext()).stream });
+  return microphone.state;
+}
+
 /** That of the browser's own microphone, as it is. */
 async function echoOfMicrophone() {
   const { microphone } = session;
