@@ -359,7 +359,7 @@ export interface HeardDetail {
 export interface Microphone extends EventTarget {
   /** `"lost"`: no device is there; one that is plugged in is used. */
   readonly state: MicrophoneState;
-  /** Of what passes, every 50 ms: event `level`. Zero while nothing does. */
+  /** Of what it hears, an echo too, every 50 ms: event `level`. Zero while nothing passes. */
   readonly level: MicrophoneLevel;
   /** Nothing but digital silence for 5 s: it is switched off, or dead. */
   readonly silent: boolean;
@@ -375,7 +375,8 @@ export interface Microphone extends EventTarget {
    * without one browsers hold sound back until the next. Ignoring the promise is safe.
    * Rejects with `microphone_denied`, `microphone_missing`, `microphone_busy`,
    * `microphone_elsewhere` or `insecure_context`, or with `aborted` after {@link stop}.
-   * Called again before `stop`, it does nothing more and gives the same promise.
+   * Called again before `stop`, it does nothing more and gives the same promise, unless
+   * the microphone is `"lost"`: then it starts anew.
    */
   start(options?: MicrophoneOptions): Promise<void>;
   /** Lets go of the device and tells the service that the sound has ended. */

@@ -137,6 +137,7 @@ export class Microphone extends EventTarget implements api.Microphone {
   }
 
   begin(options: api.MicrophoneOptions): Run {
+    if (this.#state === "lost") this.stop(); // It may be there again, and nobody told.
     if (this.#run) return this.#run;
     if (this.#closed) {
       const ended = Promise.reject(over());
@@ -248,7 +249,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     node.port.onmessage = ({ data }) => {
       const message = data as FromMicrophone;
       if (message === "flows") this.#flowed();
-      else this.#hear(message);
+      else if (this.#passing === "all") this.#hear(message); // else it was under way
     };
     const { port1, port2 } = new MessageChannel();
     this.#node = node;
@@ -390,11 +391,9 @@ export class Microphone extends EventTarget implements api.Microphone {
   }
 
   #hear(level: api.MicrophoneLevel): void {
-    const passes = this.#passing === "all";
-    if (!passes) level = none; // It was under way.
     this.#level = level;
     this.dispatchEvent(new Event("level"));
-    if (level.peak > 0 || !passes || this.#state !== "on") this.#silentSince = undefined;
+    if (level.peak > 0 || this.#passing !== "all" || this.#state !== "on") this.#silentSince = undefined;
     else this.#silentSince ??= performance.now();
     const silent = this.#silentSince !== undefined && performance.now() - this.#silentSince >= silentLimit;
     if (silent === this.#silent) return;

@@ -289,6 +289,27 @@ test("without any device the session goes on, and takes the next that is plugged
     });
   }));
 
+test("a microphone that the visitor forbids and allows again starts again, as the error says", () =>
+  Devices.with(async (devices) => {
+    await within({ microphone: true }, async (session) => {
+      const { microphone } = session;
+      const seen = sent(session);
+      let lost: LiveValetError | undefined;
+      session.addEventListener("miclost", ({ detail }) => (lost = detail.error));
+      await hears(seen, ["sound"]);
+      devices.answer = refused("NotAllowedError");
+      const [track] = devices.given[0]!.getTracks();
+      track!.stop();
+      track!.dispatchEvent(new Event("ended"));
+      await until(() => microphone.state === "lost", "state lost");
+      same([lost!.code, lost!.message.includes("start it again")], ["microphone_denied", true]);
+      devices.answer = async () => stream();
+      await microphone.start();
+      same([microphone.state, devices.live], ["on", 1]);
+      await until(() => microphone.level.rms > 0.3, "the tone's level");
+    });
+  }));
+
 test("a track that is muted for 3 s is replaced, and one that is muted, too, is waited for", () =>
   Devices.with(async (devices) => {
     await within({ microphone: true }, async (session) => {
@@ -407,7 +428,7 @@ test("a context that ends before it has the worklet is no reason to be without a
   ));
 
 test("a microphone that is stopped before its worklet is there leaves none", () =>
-  Devices.with(async () => {
+  Devices.with(async (devices) => {
     const Own = globalThis.AudioWorkletNode;
     const told: string[][] = [];
     globalThis.AudioWorkletNode = class extends Own {
@@ -425,7 +446,9 @@ test("a microphone that is stopped before its worklet is there leaves none", () 
         void microphone.start().catch(() => {});
         microphone.stop();
         await microphone.start();
+        same([devices.given.length, devices.live], [2, 1]);
         microphone.stop();
+        same(devices.live, 0);
         await until(() => told.length === 2 && told.every((seen) => seen.at(-1) === "quit"), `all to quit, and have ${JSON.stringify(told)}`);
       });
     } finally {
