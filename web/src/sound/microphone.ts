@@ -80,6 +80,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     this.#sound = sound;
     this.#post = post;
     this.#tellLost = tellLost;
+    sound.addEventListener("blocked", () => this.#hear(none)); // The worklet says nothing then.
     sound.addEventListener("renewed", () => {
       if (!this.#run) return;
       this.#make();
@@ -184,7 +185,9 @@ export class Microphone extends EventTarget implements api.Microphone {
     const options = { ...this.#options, takeOver: false };
     if (!this.#run) return undefined;
     this.stop();
-    return () => this.begin(options).flows.catch((error) => !this.#closed && this.#tellLost(error));
+    return () => this.begin(options).flows.catch((error: LiveValetError) => {
+      if (error.code !== "aborted") this.#tellLost(error); // else the page stopped it, or the end did
+    });
   }
 
   #taken = (): void => {

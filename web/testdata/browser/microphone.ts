@@ -357,8 +357,10 @@ test("in a context that is made anew the microphone is heard again", () =>
         const { microphone, speaker } = session;
         const seen = sent(session);
         await hears(seen, ["sound"]);
+        await until(() => microphone.level.rms > 0.3, "the tone's level");
         await contexts[0]!.suspend();
         await until(() => speaker.blocked, "it is noticed");
+        same(microphone.level, { rms: 0, peak: 0 });
         await hears(seen, ["sound", "audioStreamEnd"]);
         click();
         await hears(seen, ["sound", "audioStreamEnd", "sound"]);
@@ -478,6 +480,21 @@ test("a device that is chosen while the microphone stops is not opened", () =>
       same((await rejection(microphone.use("b"))).code, "aborted");
       await started;
       same([microphone.state, devices.asked.length, devices.live], ["off", 1, 0]);
+    });
+  }));
+
+test("a microphone that is stopped as the visitor comes back is not lost", () =>
+  Devices.with(async (devices) => {
+    await within({ microphone: true }, async (session) => {
+      const { microphone } = session;
+      session.addEventListener("miclost", ({ detail }) => fail(detail.error.message));
+      await until(() => microphone.state === "on", "state on");
+      dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+      same([microphone.state, devices.live], ["off", 0]);
+      dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+      same(microphone.state, "asking");
+      microphone.stop();
+      await until(() => devices.given.length === 2 && devices.live === 0, "the track's end");
     });
   }));
 
