@@ -89,7 +89,7 @@ export class Playback {
   /** The turn that goes on, and those with sound to come. */
   #turn: Turn | undefined;
   #turns: Turn[] = [];
-  /** The newest of the model's. */
+  /** The model's words that grow: of the turn that goes on, or of the next, if they come before its sound. */
   #utterance: string | undefined;
   #heardMs = 0;
 
@@ -146,9 +146,10 @@ export class Playback {
   hear(event: EngineEvent): EngineEvent {
     if (event.type === "message") return { ...event, message: this.#hear(event.message) };
     if (event.type === "status" && event.state !== "live") this.#turnOver(); // whatever comes is another
-    if (event.type === "transcript" && event.who === "model" && !event.final) {
-      this.#utterance = event.id;
-      if (this.#turn) this.#turn.utterance = event.id;
+    if (event.type === "transcript" && event.who === "model") {
+      if (!event.final) this.#utterance = event.id;
+      else if (event.id === this.#utterance) this.#utterance = undefined;
+      if (this.#turn && !event.cut) this.#turn.utterance = this.#utterance;
     }
     return event;
   }
@@ -263,8 +264,8 @@ function heardOf({ begins, ends, ms }: Turn, position: number): number {
 
 /** Undefined if it is not sound that can be played. */
 function decode({ data, mimeType }: NonNullable<Part["inlineData"]>): { pcm: Int16Array<ArrayBuffer>; rate: number } | undefined {
-  if (!data || !mimeType?.startsWith("audio/pcm")) return undefined;
-  const rate = Number(/rate=(\d+)/.exec(mimeType)?.[1] ?? 24_000);
+  if (!data || !/^audio\/pcm *(;|$)/i.test(mimeType ?? "")) return undefined;
+  const rate = Number(/; *rate=(\d+)/i.exec(mimeType!)?.[1] ?? 24_000);
   if (rate < 8_000 || rate > 96_000) return undefined;
   try {
     const bytes = fromBase64(data);

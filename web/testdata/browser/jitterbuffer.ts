@@ -77,7 +77,7 @@ const hum = (seconds: number) => Int16Array.from({ length: seconds * rate }, (_,
 /** Of the hum. */
 const smooth = 0.01;
 
-for (const to of [48_000, 44_100, 24_000, 16_000]) {
+for (const to of [96_000, 48_000, 44_100, 24_000, 8_000]) {
   for (const size of [1, 100, 960, 24_000]) {
     test(`the jitter buffer gives at ${to} Hz one stream without seams, from chunks of ${size}`, () => {
       const samples = noise(0.5);

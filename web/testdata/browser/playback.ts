@@ -14,7 +14,7 @@ class Host {
 
   attach(copy = false): this {
     this.#port = {
-      postMessage: (message: ToSpeaker) => this.told.push(message.type === "play" ? `${message.pcm.length / ms}` : message.type),
+      postMessage: (message: ToSpeaker) => this.told.push(message.type === "play" ? `${message.pcm.length / ms}${message.rate === 24_000 ? "" : `@${message.rate}`}` : message.type),
       close: () => this.told.push("closed"),
     };
     this.playback.speak(this.#port, copy);
@@ -73,6 +73,7 @@ for (const [what, inlineData] of [
   ["no base64", { mimeType: "audio/pcm;rate=24000", data: "*" }],
   ["no rate of sound", { mimeType: "audio/pcm;rate=0", data: "AAAA" }],
   ["another kind of sound", { mimeType: "audio/opus", data: "AAAA" }],
+  ["one that is called nearly the same", { mimeType: "audio/pcmu;rate=8000", data: "AAAA" }],
 ] as const) {
   test(`the page gets what cannot be played: ${what}`, () => {
     const host = new Host().attach();
@@ -80,6 +81,14 @@ for (const [what, inlineData] of [
     same(host.since, "pause");
   });
 }
+
+test("sound has the rate that its type says, 24 kHz if none, and whole samples", () => {
+  const host = new Host().attach();
+  for (const mimeType of ["audio/pcm", "audio/pcm;rate=8000", "Audio/PCM; channels=1; Rate=16000"]) {
+    host.hear({ modelTurn: { parts: [{ inlineData: { mimeType, data: btoa("\0".repeat(49)) } }] } });
+  }
+  same(host.since, "pause 1 1@8000 1@16000");
+});
 
 test("base64 is read where the browser has no function for it", () => {
   const own = Uint8Array.fromBase64;
@@ -143,12 +152,14 @@ test("what came before a cut is played, and what is said again follows it", () =
   const host = new Host().attach();
   host.since;
   host.hear(sound(40));
+  host.emit({ type: "transcript", id: "8", who: "model", text: "b", final: false });
+  host.emit({ type: "transcript", id: "8", who: "model", text: "b", final: true, cut: true });
   host.emit({ type: "status", state: "connecting", cause: "cut" });
   host.emit({ type: "status", state: "live", cause: "cut" });
   host.hear(sound(60), generated, complete);
   same(host.since, "40 pause 60 pause pause");
   host.played(100);
-  same(host.heard, [{ ms: 40, of: 40, interrupted: false }, { ms: 60, of: 60, interrupted: false }]);
+  same(host.heard, [{ utterance: "8", ms: 40, of: 40, interrupted: false }, { ms: 60, of: 60, interrupted: false }]);
 });
 
 test("a call of a function may let the turn pause", () => {
@@ -179,9 +190,25 @@ test("what was heard of a turn is told when it is interrupted", () => {
   host.played(50);
   host.hear(interrupted);
   host.played(60); // said before it was flushed
-  host.hear(complete, sound(40), generated, complete);
-  host.played(120);
-  same(host.heard, [{ utterance: "8", ms: 50, of: 80, interrupted: true }, { utterance: "8", ms: 40, of: 40, interrupted: false }]);
+  host.hear(complete);
+  host.emit({ type: "transcript", id: "8", who: "model", text: "b", final: true });
+  same(host.heard, [{ utterance: "8", ms: 50, of: 80, interrupted: true }]);
+});
+
+test("a turn that is interrupted before its words come is not taken for the one before", () => {
+  const host = new Host().attach();
+  const words = (id: string, final: boolean) => host.emit({ type: "transcript", id, who: "model", text: "b", final });
+  host.hear(sound(40));
+  words("8", false);
+  host.hear(complete);
+  words("8", true);
+  host.played(40);
+  host.hear(sound(40), interrupted, complete);
+  words("9", false); // they trail it
+  host.hear(sound(40));
+  words("9", true);
+  host.hear(interrupted);
+  same(host.heard.map(({ utterance }: any) => utterance), ["8", undefined, undefined]);
 });
 
 test("another worklet gets what the one before it has not played", () => {
