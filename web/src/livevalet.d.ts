@@ -276,7 +276,8 @@ export interface Speaker extends EventTarget {
   /**
    * Begins to play; any number of calls. Call it in a click, before any `await`.
    * Resolves when there is what plays; whether the browser lets it, `blocked` tells.
-   * Rejects with a {@link LiveValetError} if the worklets' file does not load.
+   * Rejects with the code `network` if the worklets' file does not load, and with
+   * `unsupported` if the browser lets the page play nothing.
    */
   start(): Promise<void>;
   /** Falls silent. From now on, events `message` have the sound. */
@@ -302,7 +303,8 @@ export interface Speaker extends EventTarget {
 
   /**
    * Plays on another device, by its `deviceId`; `""` is the system's choice. Rejects
-   * with the code `unsupported`, `device_denied` or `device_unavailable`.
+   * with the code `unsupported`, `device_denied` or `device_unavailable`. Before
+   * {@link start} it is only kept: if the device is not there then, the system's plays.
    */
   use(deviceId: string): Promise<void>;
   /** The devices that play. Browsers name them once the visitor has allowed one. */

@@ -11,6 +11,9 @@ export type Processor = "livevalet-microphone" | "livevalet-speaker";
 const lookEvery = 250;
 const longestStill = 1_000;
 
+/** What is cut short has faded by then (ms). */
+const fading = 50;
+
 /** What browsers take for a person's will; a touch that begins may still become a scroll. */
 const gestures = ["pointerdown", "pointerup", "keydown"];
 
@@ -18,7 +21,7 @@ const gestures = ["pointerdown", "pointerup", "keydown"];
  * Dispatches "blocked" when the browser holds sound back, and "running" when it goes
  * on. A context that a phone call, a sleep or another app has stopped may never run
  * again, or says that it does while its clock stands still: so at the next gesture
- * there is a new one, and "renewed" is dispatched. All nodes are to be made again.
+ * there is a new one, and "renewed" is dispatched, in which all nodes are to be made again.
  */
 export class Sound extends EventTarget {
   /** The browser holds sound back. */
@@ -27,7 +30,11 @@ export class Sound extends EventTarget {
   #context: AudioContext | undefined;
   #loaded: Promise<void> | undefined;
   #device = "";
+  /** Whose nodes it is there for. */
+  #users = new Set<Processor>();
   #look: ReturnType<typeof setInterval> | undefined;
+  /** When its clock was seen to move, or need not. */
+  #moved = 0;
 
   /**
    * The context, made or resumed now: browsers let sound begin only inside a
@@ -42,6 +49,8 @@ export class Sound extends EventTarget {
 
   /** Makes a worklet's node. */
   async node(processor: Processor, options: AudioWorkletNodeOptions): Promise<AudioWorkletNode> {
+    if (this.#users.size === 0) this.#moved = performance.now();
+    this.#users.add(processor);
     const context = this.wake();
     const loaded = (this.#loaded ??= context.audioWorklet.addModule(fileURL(__WORKLET_FILE__)));
     try {
@@ -56,6 +65,15 @@ export class Sound extends EventTarget {
       });
     }
     return new AudioWorkletNode(context, processor, options);
+  }
+
+  /**
+   * The processor is not needed for now. A context that nobody needs rests, once what
+   * is cut short has faded: it costs power, and on phones it holds other sound back.
+   */
+  rest(processor: Processor): void {
+    this.#users.delete(processor);
+    setTimeout(() => this.#users.size === 0 && void this.#context?.suspend().catch(() => {}), fading);
   }
 
   /** Has all that is played go to another device; "" is the system's choice. */
@@ -77,19 +95,26 @@ export class Sound extends EventTarget {
   /** Lets go of the device, once what is cut short has faded. */
   close(): void {
     const context = this.#end();
-    if (context) setTimeout(() => void context.close().catch(() => {}), 50);
+    if (context) setTimeout(() => void context.close().catch(() => {}), fading);
   }
 
   #begin(): AudioContext {
-    const context = new AudioContext({ latencyHint: "interactive" });
+    let context: AudioContext;
+    try {
+      context = new AudioContext({ latencyHint: "interactive" });
+    } catch {
+      throw unusable("unsupported", "the browser lets this page play nothing: close other pages that do, and try again");
+    }
     if (this.#device) void context.setSinkId!(this.#device).catch(() => {}); // the system's own, then
-    let [clock, since] = [0, performance.now()];
+    let clock = 0;
+    this.#moved = performance.now();
     const look = () => {
       const { state, currentTime } = context;
       const now = performance.now();
-      if (currentTime !== clock) [clock, since] = [currentTime, now];
+      const rests = this.#users.size === 0;
+      if (rests || currentTime !== clock) [clock, this.#moved] = [currentTime, now];
       // TypeScript does not know what Safari says of phone calls.
-      this.#judge((state as string) === "interrupted" || now - since >= longestStill);
+      this.#judge(!rests && ((state as string) === "interrupted" || now - this.#moved >= longestStill));
     };
     this.#look = setInterval(look, lookEvery);
     context.onstatechange = look;
@@ -118,7 +143,6 @@ export class Sound extends EventTarget {
   #renew = (): void => {
     if (navigator.userActivation?.isActive === false) return;
     void this.#end()?.close().catch(() => {});
-    this.wake();
     this.dispatchEvent(new Event("renewed"));
   };
 }

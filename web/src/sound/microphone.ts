@@ -16,6 +16,8 @@ const burst = 250;
 /** After so much digital silence a microphone is switched off, or dead. */
 const silentLimit = 5_000;
 
+const processor = "livevalet-microphone";
+
 const none: api.MicrophoneLevel = { rms: 0, peak: 0 };
 
 const processing = ["echoCancellation", "noiseSuppression", "autoGainControl"] as const;
@@ -177,6 +179,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     this.#made?.then(({ port }) => port.postMessage({ type: "quit" } satisfies ToMicrophone), () => {});
     this.#made = this.#node = undefined;
     this.#drop();
+    this.#sound.rest(processor);
     this.#set("off");
   }
 
@@ -238,7 +241,7 @@ export class Microphone extends EventTarget implements api.Microphone {
   // ---- the device ----------------------------------------------------------
 
   #make(): void {
-    this.#made = this.#sound.node("livevalet-microphone", { numberOfOutputs: 0, channelCountMode: "max" });
+    this.#made = this.#sound.node(processor, { numberOfOutputs: 0, channelCountMode: "max" });
     this.#made.catch(() => {}); // #wire tells
   }
 

@@ -7,6 +7,8 @@ import type { ToHost } from "../messages";
 import type { Sound } from "./context";
 import type { SpeakerNews } from "./playback";
 
+const processor = "livevalet-speaker";
+
 type Post = (message: ToHost, transfer?: Transferable[]) => void;
 
 export interface Speaker {
@@ -75,7 +77,7 @@ export class Speaker extends EventTarget {
 
   start(): Promise<void> {
     if (this.#over) return Promise.reject(over());
-    this.#sound.wake();
+    if (this.#started) this.#sound.wake();
     this.#started ??= this.#attach();
     const started = this.#started;
     started.catch(() => this.#started === started && this.stop());
@@ -88,6 +90,7 @@ export class Speaker extends EventTarget {
     this.#post({ type: "no-speaker" });
     this.#detach();
     this.#line = undefined;
+    this.#sound.rest(processor);
     if (this.playing) {
       this.playing = false;
       this.level = 0;
@@ -130,7 +133,7 @@ export class Speaker extends EventTarget {
     this.#line = port2;
     this.#post({ type: "speaker", port: port1, copy: this.#copy }, [port1]);
     // It may be stopped, or attached to another context, meanwhile.
-    const node = await this.#sound.node("livevalet-speaker", { numberOfInputs: 0, outputChannelCount: [1] }).catch((error) => {
+    const node = await this.#sound.node(processor, { numberOfInputs: 0, outputChannelCount: [1] }).catch((error) => {
       if (this.#line === port2) throw error;
     });
     if (!node || this.#line !== port2) return;

@@ -3,7 +3,7 @@ import type { ConnectOptions, HeardDetail, Session, Speaker } from "/livevalet.j
 import type { ToSpeaker } from "../../src/sound/playback";
 import { within } from "./api";
 import { noise, whole } from "./jitterbuffer";
-import { fail, rejection, same, test, thrown, until } from "./harness";
+import { after, fail, rejection, same, test, thrown, until } from "./harness";
 
 /** The contexts that were made meanwhile, and what they were told, in order. */
 export async function spied(use: (contexts: AudioContext[], calls: string[]) => Promise<void>): Promise<void> {
@@ -135,6 +135,49 @@ test("connect says that the worklets are not there", async () => {
   if (!error.message.includes("worklets.js did not load")) fail(error.message);
 });
 
+test("a page that gets no context is told so", async () => {
+  const Own = globalThis.AudioContext;
+  const { stream: source } = new Own().createMediaStreamDestination();
+  globalThis.AudioContext = function () {
+    throw new DOMException("", "NotSupportedError");
+  } as any;
+  try {
+    const error = await rejection(connect({ token: "/token/echo", speaker: true }));
+    same([error.code, error.message.startsWith("the browser lets this page play nothing")], ["unsupported", true]);
+    await within({}, async ({ speaker, microphone }) => {
+      same((await rejection(speaker.start())).code, "unsupported");
+      same((await rejection(microphone.start({ source }))).code, "unsupported");
+      globalThis.AudioContext = Own;
+      await speaker.start();
+    });
+  } finally {
+    globalThis.AudioContext = Own;
+  }
+});
+
+test("the context rests while nobody uses it, and is not taken for one that is blocked", () => {
+  const { stream: source } = new AudioContext().createMediaStreamDestination();
+  return spied(async (contexts) => {
+    await within({ speaker: true }, async (session) => {
+      const { speaker, microphone } = session;
+      const [context] = contexts;
+      const [heard, blocked] = [heardBy(speaker), [] as boolean[]];
+      speaker.addEventListener("blocked", () => blocked.push(true));
+      await microphone.start({ source });
+      speaker.stop();
+      await after(200);
+      same(context!.state, "running");
+      microphone.stop();
+      await until(() => context!.state === "suspended", "it rests");
+      await after(1_500); // longer than a clock may stand still
+      await speaker.start();
+      await session.sendRealtimeInput({ text: "hello" });
+      await until(() => heard.length > 0, "the answer is heard");
+      same([contexts.length, context!.state, blocked], [1, "running", []]);
+    });
+  });
+});
+
 test("what is no volume and no option is refused", async () => {
   same((await rejection(connect({ speaker: 1 as any }))).code, "invalid_request");
   same((await rejection(connect({ speaker: { volume: 2 } }))).code, "invalid_request");
@@ -151,10 +194,15 @@ test("a device that is not there, and a browser that lets nobody choose, are tol
     await speaker.use("");
     same((await rejection(speaker.use("nowhere"))).code, "device_unavailable");
     const { prototype } = AudioContext;
-    const own = prototype.setSinkId;
-    prototype.setSinkId = undefined!;
-    same((await rejection(speaker.use(""))).code, "unsupported");
-    prototype.setSinkId = own!;
+    const own = prototype.setSinkId!;
+    try {
+      prototype.setSinkId = () => Promise.reject(new DOMException("", "NotAllowedError"));
+      same((await rejection(speaker.use("secret"))).code, "device_denied");
+      prototype.setSinkId = undefined!;
+      same((await rejection(speaker.use(""))).code, "unsupported");
+    } finally {
+      prototype.setSinkId = own;
+    }
   }));
 
 /** As if somebody pressed the mouse. */
@@ -180,7 +228,7 @@ test("a context whose clock stands still is told, and made anew at the next clic
       same(contexts.length, 1);
       calls.length = 0;
       click();
-      same(calls, ["new", "resume", "resume"]); // inside of it
+      same(calls, ["new", "resume"]); // inside of it
       same([speaker.blocked, contexts.length], [false, 2]);
       await until(() => heard.length > 0, "the answer is heard");
       same(heard, [{ utterance: "2", ms: 300, of: 300, interrupted: false }]);
