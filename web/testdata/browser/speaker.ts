@@ -96,6 +96,23 @@ test("what comes before there is a worklet is heard", async () => {
   }
 });
 
+test("sound that runs out in the midst of a turn is told", () =>
+  within({ speaker: true }, async (session) => {
+    const { speaker } = session;
+    const [heard, counts] = [heardBy(speaker), [] as number[]];
+    speaker.addEventListener("underrun", ({ detail }) => counts.push(detail.count));
+    const say = (serverContent: object) => session.sendRealtimeInput({ text: `!emit ${JSON.stringify({ type: "message", message: { serverContent } })}` });
+    const sound = { modelTurn: { parts: [{ inlineData: { mimeType: "audio/pcm;rate=24000", data: btoa("\0\x01".repeat(4_800)) } }] } };
+    await say(sound);
+    await until(() => speaker.playing, "it plays");
+    await until(() => !speaker.playing, "it has run out");
+    same(counts, []); // it may be the end
+    await say(sound);
+    await say({ turnComplete: true });
+    await until(() => heard.length > 0, "all is heard");
+    same([counts, heard], [[1], [{ ms: 400, of: 400, interrupted: false }]]);
+  }));
+
 test("a copy of the sound is left where it is asked for", () =>
   within({ speaker: { copy: true } }, async (session) => {
     const [heard, sound] = [heardBy(session.speaker), soundIn(session)];
