@@ -67,6 +67,7 @@ const crash = `async (word, options) => {
 
 // TestACrashEndsOneConversationAndNothingElse crashes the built engine in a page.
 func TestACrashEndsOneConversationAndNothingElse(t *testing.T) {
+	t.Parallel()
 	server := browser.Serve(t, "dev", "--listen", "127.0.0.1:0")
 	var released atomic.Int64
 	front := behind(t, server.URL, sabotage, &released)

@@ -60,6 +60,7 @@ const toolbox = `async (story) => {
 
 // TestTools has the emulator's model call functions of a page.
 func TestTools(t *testing.T) {
+	t.Parallel()
 	server := browser.Serve(t, "dev", "--listen", "127.0.0.1:0")
 	page := browser.Launch(t).Open(server.URL)
 	browser.Eval[any](page, `fetch("/__emulator/reset?ns=tools", { method: "POST", headers: { "Content-Type": "application/json" } }).then(({ ok }) => ok)`)

@@ -83,7 +83,10 @@ class Talker {
     await listener.recorded();
     const { recording, heard } = listener;
     const { sampleRate } = this.#room.context;
-    return { heard, gaps: gaps(recording, sampleRate), sent: gaps(listener.pcm, 24_000), late: this.#late(), underruns: session.speaker.underruns - underruns };
+    const silences = gaps(recording, sampleRate);
+    const played = (recording.filter((x) => x !== 0).length / sampleRate) * 1_000;
+    const like = heard.length === 1 && silences.length === 0 ? await listener.likeness() : undefined;
+    return { heard, played, like, gaps: silences, sent: gaps(listener.pcm, 24_000), late: this.#late(), underruns: session.speaker.underruns - underruns };
   }
 
   /** How many captions of the model's are complete. */
@@ -101,8 +104,9 @@ class Talker {
 
   /** By how many ms sound of an answer came too late to follow, had what came before it been played at once. */
   #late() {
-    let [late, over] = [0, 0];
-    for (const { data, came, words } of this.#listener.sent) {
+    const { sent } = this.#listener;
+    let [late, over] = [0, sent[0].came];
+    for (const { data, came, words } of sent) {
       if (words) over = came; // Where sound is said back, an answer has them at its begin.
       late = Math.max(late, came - over);
       over = Math.max(came, over) + (data.length * 3) / 4 / 48;
