@@ -14,8 +14,8 @@ const longestStill = 1_000;
 /** What is cut short has faded by then (ms). */
 const fading = 50;
 
-/** What browsers take for a person's will; a touch that begins may still become a scroll. */
-const gestures = ["pointerdown", "pointerup", "keydown"];
+/** What browsers take for a person's will, by the HTML standard; a touch that begins may still become a scroll. */
+const gestures = ["pointerdown", "pointerup", "touchend", "keydown"];
 
 /**
  * Dispatches "blocked" when the browser holds sound back, and "running" when it goes
