@@ -39,7 +39,23 @@ func TestSpeaker(t *testing.T) {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = w.Write([]byte(captureScript))
 	})
-	page := browser.Launch(t).Open(before(t, server.URL, mux, nil))
+	chromium := browser.Launch(t)
+	t.Run("without a click sound waits, and the next brings it", func(t *testing.T) {
+		page := chromium.Open(server.URL).With(t)
+		browser.Eval[any](page, `import("/livevalet.js").then(async ({ connect }) => {
+			globalThis.session = await connect({ speaker: true });
+			await session.sendRealtimeInput({ text: "my name is Ada" });
+			return null;
+		})`)
+		page.Wait("session.speaker.blocked")
+		if browser.Eval[bool](page, "session.speaker.playing") {
+			t.Error("it plays")
+		}
+		page.Click("h1")
+		page.Wait("session.speaker.playing && !session.speaker.blocked")
+		browser.Eval[any](page, "session.close().then(() => null)")
+	})
+	page := chromium.Open(before(t, server.URL, mux, nil))
 	step := func(name string, do func(t *testing.T, page *browser.Page)) {
 		if !t.Failed() { // where one step fails, the next has nothing to stand on
 			t.Run(name, func(t *testing.T) { do(t, page.With(t)) })
