@@ -113,7 +113,7 @@ type visit struct {
 }
 
 func newSite(t testing.TB, files map[string][]byte) *site {
-	s := &site{files: files, late: make(map[string]bool)}
+	s := &site{files: files, journal: []*visit{}, late: make(map[string]bool)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{file...}", func(w http.ResponseWriter, r *http.Request) { s.serveFile(w, r, r.PathValue("file")) })
 	mux.HandleFunc("GET /variant/{kind}/{n}/{file}", s.serveVariant)

@@ -144,6 +144,7 @@ export class Microphone extends EventTarget implements api.Microphone {
     if (this.#run) return this.#run;
     if (this.#closed) {
       const ended = Promise.reject(over());
+      ended.catch(() => {});
       return { granted: ended, flows: ended };
     }
     this.#options = { ...options, deviceId: options.deviceId ?? this.#options.deviceId };
