@@ -5,7 +5,7 @@
 import { Resampler } from "./resample";
 
 /** Seconds. The cushion is how long the first sound waits for what is to follow it. */
-const smallest = 0.08;
+const smallest = 0.12;
 const largest = 0.5;
 const margin = 0.02;
 /** Seconds of sound over which the jitter that was seen is half forgotten. */
@@ -145,11 +145,15 @@ export class JitterBuffer {
     this.#sound += length;
   }
 
-  /** Models send faster than they speak, so there is soon more than the cushion, or all. */
+  /**
+   * Models send faster than they speak, so there is soon as much as there would be
+   * after a wait, or all: the cushion, and the newest sound, after which more is due.
+   */
   #filled(): boolean {
     const { cushion } = this;
     const waited = this.#read / this.#rate - this.#fillingSince;
-    return !this.#open || waited >= cushion || this.#queued >= 2 * cushion * this.#queue[0]!.rate;
+    const { samples, rate } = this.#queue.at(-1)!;
+    return !this.#open || waited >= cushion || this.#queued >= cushion * rate + samples.length;
   }
 
   #play(output: Float32Array): void {
