@@ -106,7 +106,7 @@ func await(ctx context.Context, promise js.Value) (js.Value, error) {
 // refused makes an error of what a page's token source threw. Its text is the
 // page's own and may hold anything, so only a code passes.
 func refused(reason node) error {
-	e := &live.TokenError{Code: "network", Detail: "the token endpoint did not answer: check its address and the network"}
+	e := &live.TokenError{Code: "network", Detail: "the token endpoint did not answer: check its address, the network, and that it allows the page's origin"}
 	if code := reason.get("code").text(); code != "" {
 		e.Code, e.Detail = code, "the page's token source refused"
 	}

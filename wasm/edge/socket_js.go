@@ -71,6 +71,13 @@ func (s *Socket) listen() {
 	callbacks := map[string]func(event js.Value){
 		"open":    func(js.Value) { close(s.opened) },
 		"message": func(e js.Value) { s.append(e.Get("data")) },
+		"error": func(js.Value) {
+			select {
+			case <-s.opened: // its close follows, with more to tell
+			default: // of a socket that the page's policy forbids, Chromium tells nothing else (observed)
+				s.finish(&live.CloseError{Code: live.CloseAbnormal})
+			}
+		},
 		"close": func(e js.Value) {
 			s.finish(&live.CloseError{Code: e.Get("code").Int(), Reason: e.Get("reason").String()})
 		},
