@@ -84,7 +84,7 @@ export function broken(error: unknown): Finding {
   return { state: "failed", measured: `${words.join(", ")}.`, advice: sentence(message) };
 }
 
-/** Messages of errors begin small and end without a stop. */
+/** Messages of errors begin small, unless with the name of a file, and end without a stop. */
 export function sentence(text: string): string {
-  return text && text[0]!.toUpperCase() + text.slice(1).replace(/[.\s]*$/, ".");
+  return text && text.replace(/^[a-z](?=[a-z']*[\s,:])/, (letter) => letter.toUpperCase()).replace(/[.\s]*$/, ".");
 }

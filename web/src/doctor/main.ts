@@ -1,11 +1,12 @@
 // Draws the doctor's page; the checks themselves stand beside it.
 
+import { watchPolicy } from "./ask";
 import { examine, type Check, type Result, type State } from "./examine";
 import { pageChecks } from "./page";
 import { report, tally } from "./report";
 import { serviceChecks } from "./service";
 import { soundChecks } from "./sound";
-import { Visit, watchPolicy } from "./visit";
+import { Visit } from "./visit";
 
 const checks: Check<Visit>[] = [...pageChecks, ...soundChecks, ...serviceChecks];
 

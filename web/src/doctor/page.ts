@@ -1,8 +1,9 @@
 // What the browser makes of the page and of its files.
 
 import { preload } from "/livevalet.js";
-import { broken, type Check } from "./examine";
-import { forbidden, type Visit } from "./visit";
+import { ask, forbidden } from "./ask";
+import { broken, type Check, type Finding } from "./examine";
+import type { Visit } from "./visit";
 
 const secure: Check<Visit> = {
   id: "secure",
@@ -30,56 +31,60 @@ function allowsWasm(): boolean {
 const engine: Check<Visit> = {
   id: "engine",
   name: "Engine",
-  about: "The WebAssembly file arrives, with its type, and compiles while it does.",
+  about: "The WebAssembly file arrives, with its type, compiles while it does, and starts in a Worker.",
   needs: [],
   limit: 60_000,
   late: "The engine's file is slow to load: check the network.",
   async run(_, signal) {
-    const url = new URL(`/${__WASM_FILE__}`, location.href).href;
-    const begun = performance.now();
-    const answer = await fetch(url, { signal });
-    const type = answer.headers.get("content-type") ?? "no type";
-    if (!answer.ok) {
-      return { state: "failed", measured: `HTTP ${answer.status}.`, advice: `Serve ${__WASM_FILE__} beside livevalet.js: deploy all files of the bundle together.` };
-    }
-    const encoding = answer.headers.get("content-encoding") ?? "not compressed";
-    if (!allowsWasm()) {
-      return { state: "warning", measured: `${type}, ${encoding}; not compiled.`, advice: "The page may not compile WebAssembly: see the next check." };
-    }
-    const rest = answer.clone();
-    let streamed = true;
-    try {
-      await WebAssembly.compileStreaming(answer);
-    } catch {
-      streamed = false;
-      await WebAssembly.compile(await rest.arrayBuffer());
-    }
-    const took = Math.round(performance.now() - begun);
-    const measured = `${type}, ${encoding}; compiled ${streamed ? "while it arrived" : "after it had arrived"}, ${took} ms.`;
-    if (!streamed) return { state: "warning", measured, advice: "Serve .wasm as application/wasm: it loads faster then." };
-    return { state: "ok", measured };
+    const found = await load(signal).catch(broken);
+    if (found.state !== "failed" || (await forbidden()).length === 0) return found;
+    return { ...found, state: "warning", advice: "The page's policy forbids it: see the next check." };
   },
 };
+
+async function load(signal: AbortSignal): Promise<Finding> {
+  const together = "deploy all files of the bundle together";
+  const begun = performance.now();
+  const answer = await ask(`/${__WASM_FILE__}`, { signal, cache: "default" });
+  if (!answer.ok) return { state: "failed", measured: `HTTP ${answer.status}.`, advice: `Serve ${__WASM_FILE__} beside livevalet.js: ${together}.` };
+  const form = `${answer.headers.get("content-type") ?? "no type"}, ${answer.headers.get("content-encoding") ?? "not compressed"}`;
+  const rest = answer.clone();
+  let how = "while it arrived";
+  try {
+    await WebAssembly.compileStreaming(answer);
+  } catch {
+    how = "after it had arrived";
+    try {
+      await WebAssembly.compile(await rest.arrayBuffer());
+    } catch {
+      return { state: "failed", measured: `${form}; does not compile.`, advice: `This is not ${__WASM_FILE__}, or not all of it: ${together}, and serve no page in place of a file.` };
+    }
+  }
+  const measured = `${form}; compiled ${how}, ${Math.round(performance.now() - begun)} ms`;
+  const stopped = await preload().then(() => undefined, broken);
+  if (stopped) return { ...stopped, measured: `${measured}; the Worker did not start: ${stopped.measured}` };
+  if (how !== "while it arrived") return { state: "warning", measured: `${measured}.`, advice: "Serve .wasm as application/wasm: it loads faster then." };
+  return { state: "ok", measured: `${measured}; the Worker started.` };
+}
 
 const policy: Check<Visit> = {
   id: "policy",
   name: "Content policy",
-  about: "The page may run WebAssembly and start a Worker, and nothing was forbidden.",
-  needs: ["engine"],
-  limit: 60_000,
+  about: "The page may run WebAssembly, and nothing that was tried so far is forbidden.",
+  needs: [],
   async run(_, signal) {
-    const header = (await fetch(location.href, { method: "HEAD", cache: "no-store", signal })).headers.get("content-security-policy");
+    const set = await ask(location.href, { method: "HEAD", signal }).then(
+      ({ headers }) => (headers.has("content-security-policy") ? "A policy is set" : "No policy is set"),
+      () => "The page's header could not be read",
+    );
     const wasm = allowsWasm();
-    const worker = await preload().then(() => undefined, broken);
-    const measured = [
-      header ? "A policy is set" : "No policy is set",
-      wasm ? "WebAssembly runs" : "WebAssembly is forbidden",
-      worker ? `the Worker did not start: ${worker.measured}` : "the Worker started.",
-      ...forbidden().map((what) => `${what}.`),
-    ].join("; ");
-    const advice = "Let the page's Content-Security-Policy have script-src 'self' 'wasm-unsafe-eval' and worker-src 'self'; a proxy may have added another.";
-    if (!wasm || forbidden().length > 0) return { state: "failed", measured, advice };
-    if (worker) return { ...worker, measured };
+    const violations = await forbidden();
+    const measured = `${[set, wasm ? "WebAssembly runs" : "WebAssembly is forbidden", ...violations].join("; ")}.`;
+    const advice =
+      "Let the page's Content-Security-Policy have script-src 'self' 'wasm-unsafe-eval', worker-src 'self', and in connect-src 'self' and the service; a proxy may have added another.";
+    if (!wasm || violations.some((what) => /^(script|worker|connect)-src/.test(what))) return { state: "failed", measured, advice };
+    // Of something else, such as what a browser's extension put into the page.
+    if (violations.length > 0) return { state: "warning", measured, advice: "The conversation does not need it; your page may." };
     return { state: "ok", measured };
   },
 };
@@ -94,7 +99,8 @@ const worklet: Check<Visit> = {
     try {
       await visit.context.audioWorklet.addModule(`/${__WORKLET_FILE__}`);
     } catch (error) {
-      return { ...broken(error), advice: `Serve ${__WORKLET_FILE__} beside livevalet.js as text/javascript, and allow script-src 'self'.` };
+      const measured = [broken(error).measured, ...(await forbidden()).map((what) => `${what}.`)].join(" ");
+      return { state: "failed", measured, advice: `Serve ${__WORKLET_FILE__} beside livevalet.js as text/javascript, and allow script-src 'self'.` };
     }
     visit.sounds = true;
     return { state: "ok", measured: `Loaded in ${Math.round(performance.now() - begun)} ms.` };

@@ -1,20 +1,13 @@
 // What the server and the service do: clock, token, and one short conversation.
 
-import { connect, type LiveServerMessage, type LiveValetError } from "/livevalet.js";
-import { broken, sentence, type Check } from "./examine";
+import { connect, LiveValetError, type LiveServerMessage } from "/livevalet.js";
+import { ask, forbidden } from "./ask";
+import { broken, sentence, type Check, type Finding } from "./examine";
 import { decibels } from "./sound";
 import { Ear, type Visit } from "./visit";
 
 /** How far apart the clocks may be, in seconds. */
 const skewLimit = 30;
-
-async function ask(url: string, init: RequestInit): Promise<Response> {
-  try {
-    return await fetch(url, { ...init, cache: "no-store" });
-  } catch {
-    throw Object.assign(new Error("the server does not answer: check that it runs, and the network"), { code: "network" });
-  }
-}
 
 const clock: Check<Visit> = {
   id: "clock",
@@ -25,7 +18,8 @@ const clock: Check<Visit> = {
     const begun = Date.now();
     const answer = await ask("/version", { signal });
     const here = (begun + Date.now()) / 2;
-    visit.server = await answer.json().catch(() => undefined);
+    const server = await answer.json().catch(() => null);
+    if (typeof server?.version === "string") visit.server = server;
     const there = Date.parse(answer.headers.get("date") ?? "");
     if (Number.isNaN(there)) return { state: "warning", measured: "The server's answer has no date.", advice: "Let the proxy in front of the server keep the header Date." };
     const skew = (here - there - 500) / 1_000; // the header has whole seconds
@@ -35,42 +29,53 @@ const clock: Check<Visit> = {
   },
 };
 
-/** What the issuer's own words leave open. */
-const refusals: Record<string, string> = {
+/** What to do, by an error's code, where its message does not say. */
+const fixes: Record<string, string> = {
+  // of the issuer
+  internal: "Look for the request's id in the server's log.",
   proxied_anonymous: "Open the server directly, or have it authenticate callers.",
+  too_many_leases: "Each run of these checks counts as a conversation, too.",
   unauthenticated: "Sign in on this origin first: the checks show what your cookies show, and no other credential.",
   unknown_profile: "Add the profile to the server's configuration, or name another in the address: /doctor?profile=NAME.",
-  upstream_refused: "On the server run livevalet check, which tries the profile and the API key.",
+  upstream_refused: "On the server run livevalet check --mint, which says what the token service refuses.",
   upstream_unavailable: "Check that the server reaches the token service (with dev and without a key, the emulator), then try again.",
+  // of the service
+  config_refused: "Compare the profile's setup with what its model takes; on the server, livevalet check --connect tries each profile.",
+  model_unavailable: "Name another model in the profile: the service does not offer this one to your key.",
+  quota: "Look at the quota and the billing of the API key's project.",
+  region_unsupported: "The service is not offered where this browser is.",
+  timeout: "The service does not answer in time: try again later.",
 };
+
+function advised(text: unknown, code: unknown): string {
+  return [text && sentence(String(text)), fixes[String(code)]].filter(Boolean).join(" ");
+}
+
+function turnedAway({ status, headers }: Response, { code, detail, requestId }: Record<string, unknown>): Finding {
+  if (typeof code !== "string" || !/^[a-z_]+$/.test(code)) {
+    return { state: "failed", measured: `HTTP ${status}, not the issuer's answer.`, advice: "POST /v1/token does not reach the issuer: look at what stands in front of it." };
+  }
+  const words = [`HTTP ${status}`, code];
+  const wait = Number(headers.get("retry-after"));
+  if (wait) words.push(`again after ${wait} s`);
+  if (status === 500 && /^\w+$/.test(String(requestId))) words.push(`request ${requestId}`);
+  return { state: "failed", measured: `${words.join(", ")}.`, advice: advised(detail, code) };
+}
 
 const mint: Check<Visit> = {
   id: "mint",
   name: "Token",
-  about: "The server mints a token, and takes its lease back.",
+  about: "The server mints a token.",
   needs: [],
   async run(visit, signal) {
     const begun = performance.now();
     const answer = await ask("/v1/token", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ profile: visit.profile }), signal });
     const took = Math.round(performance.now() - begun);
-    const body = await answer.json().catch(() => ({}));
-    if (!answer.ok) {
-      if (!/^[a-z_]+$/.test(body.code)) {
-        return { state: "failed", measured: `HTTP ${answer.status}.`, advice: "The answer is not the issuer's: look at what stands in front of it." };
-      }
-      return { state: "failed", measured: `HTTP ${answer.status}, ${body.code}.`, advice: `${sentence(body.detail)} ${refusals[body.code] ?? ""}`.trim() };
-    }
-    const { leaseId, releaseUrl, websocketUrl, lock, model, expiresIn } = body;
-    visit.scheme = new URL(websocketUrl).protocol.replace(":", "");
-    const released = await ask(new URL(releaseUrl, answer.url).href, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ leaseId }),
-      signal,
-    });
-    const measured = `${took} ms; ${model}; lock ${lock}; good for ${expiresIn} s; ${released.ok ? "lease released" : `lease not released: HTTP ${released.status}`}.`;
-    if (!released.ok) return { state: "warning", measured, advice: "The lease ends by itself, but later: let POST /v1/token/release through to the server." };
-    if (lock === "none") return { state: "warning", measured, advice: "This token leaves the whole setup to the page: set the profile's lock before others use it." };
+    const body = (await answer.json().catch(() => null)) ?? {};
+    if (!answer.ok || !body.websocketUrl) return turnedAway(answer, body);
+    visit.grant = body;
+    const measured = `${took} ms; ${body.model}; lock ${body.lock}; good for ${body.expiresIn} s.`;
+    if (body.lock === "none") return { state: "warning", measured, advice: "This token leaves the whole setup to the page: set the profile's lock before others use it." };
     return { state: "ok", measured };
   },
 };
@@ -84,19 +89,44 @@ const socket: Check<Visit> = {
   async run(visit, signal) {
     const begun = performance.now();
     try {
-      visit.session = await connect({ profile: visit.profile, config: { responseModalities: ["AUDIO"] }, speaker: visit.sounds && { copy: true }, signal });
+      visit.session = await connect({
+        token: async ({ reason }) => {
+          // One token is enough: each counts against the caller's limits.
+          if (reason !== "refused") return visit.grant!;
+          throw new LiveValetError({ code: "config_refused", phase: "token", message: "the service refused the token", retryable: false });
+        },
+        config: { responseModalities: ["AUDIO"] },
+        speaker: visit.sounds && { copy: true },
+        signal,
+      });
       visit.live = performance.now() - begun;
       visit.ear = new Ear(visit.session);
     } catch (error) {
       visit.refusal = error as LiveValetError;
-      if (visit.refusal.phase !== "setup") {
-        const dialled = visit.refusal.phase === "dial";
-        return dialled ? { ...broken(error), advice: "Let WebSockets pass the firewall and the proxies, and allow the service's address in connect-src." } : broken(error);
-      }
+      if (visit.refusal.phase === "dial") return unreached(visit);
+      if (visit.refusal.phase !== "setup") return unwelcome(visit.refusal);
     }
-    return { state: "ok", measured: `Open, over ${visit.scheme}.` };
+    return { state: "ok", measured: `Open, over ${visit.service.protocol.replace(":", "")}.` };
   },
 };
+
+/** The policy's violations are told to the Worker that dialled, so the page tries, too. */
+async function unreached({ service, refusal }: Visit): Promise<Finding> {
+  try {
+    new WebSocket(service.origin).close();
+  } catch {
+    // Some throw, and tell of the violation all the same.
+  }
+  const violations = (await forbidden()).filter((what) => what.startsWith("connect-src"));
+  const measured = [broken(refusal).measured, ...violations.map((what) => `${what}.`)].join(" ");
+  const advice = violations.length > 0 ? `Add ${service.origin} to connect-src in the policy of the page and of the bundle's files.` : `Let WebSockets to ${service.origin} pass the firewall and the proxies.`;
+  return { state: "failed", measured, advice };
+}
+
+function unwelcome(error: LiveValetError): Finding {
+  const { reason, code, message } = error;
+  return { ...broken(error), advice: advised(reason ? `the answer was: ${reason}` : message, code) };
+}
 
 const setup: Check<Visit> = {
   id: "setup",
@@ -104,7 +134,7 @@ const setup: Check<Visit> = {
   about: "The service accepts model and configuration.",
   needs: ["socket"],
   async run({ refusal, live }) {
-    return refusal ? broken(refusal) : { state: "ok", measured: `Live ${Math.round(live)} ms after connect, its token included.` };
+    return refusal ? unwelcome(refusal) : { state: "ok", measured: `Live ${Math.round(live)} ms after connect.` };
   },
 };
 
@@ -153,4 +183,18 @@ const playback: Check<Visit> = {
   },
 };
 
-export const serviceChecks = [clock, mint, socket, setup, echo, playback];
+const end: Check<Visit> = {
+  id: "end",
+  name: "End",
+  about: "The server takes the lease of the token back.",
+  needs: ["mint"],
+  async run({ session, grant }, signal) {
+    await session?.close();
+    const { releaseUrl, leaseId } = grant!;
+    const answer = await ask(releaseUrl, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ leaseId }), signal });
+    if (answer.ok) return { state: "ok", measured: "The lease has ended." };
+    return { state: "warning", measured: `HTTP ${answer.status}.`, advice: `Let POST ${releaseUrl} through to the issuer, and /v1/token/renew, without which conversations end early.` };
+  },
+};
+
+export const serviceChecks = [clock, mint, socket, setup, echo, playback, end];

@@ -71,7 +71,7 @@ function refusal(error: unknown): Finding {
   switch ((error as DOMException).name) {
     case "NotAllowedError":
     case "SecurityError":
-      return refused("microphone_denied", "Allow the microphone for this page in the browser's settings, and for the browser in the system's.");
+      return refused("microphone_denied", "Allow the microphone for this page in the browser's settings, and for the browser in the system's. If nobody is asked, the page's Permissions-Policy must have microphone=(self).");
     case "NotFoundError":
     case "OverconstrainedError":
       return refused("microphone_missing", "Plug a microphone in, then run the checks again.");

@@ -1,5 +1,11 @@
-import type { HeardDetail, LiveValetError, Session } from "/livevalet.js";
+import type { Grant, HeardDetail, LiveValetError, Session } from "/livevalet.js";
 import type { Server } from "./report";
+
+/** What is used of a token's answer besides the token. */
+export interface MintedGrant extends Grant {
+  leaseId: string;
+  releaseUrl: string;
+}
 
 /** What the checks of one run hand on to each other. Make it in a click: browsers let sound begin only there. */
 export class Visit {
@@ -10,8 +16,8 @@ export class Visit {
   sounds = false;
   /** Of the microphone, in Hz, if the browser tells. */
   rate?: number | undefined;
-  /** "ws" or "wss". */
-  scheme = "";
+  /** The issuer's answer. */
+  grant?: MintedGrant;
   session?: Session;
   /** Of the setup, by the service. */
   refusal?: LiveValetError;
@@ -21,6 +27,11 @@ export class Visit {
 
   constructor() {
     void this.context.resume().catch(() => {});
+  }
+
+  /** Of the service's WebSocket. */
+  get service(): URL {
+    return new URL(this.grant!.websocketUrl);
   }
 
   async end(): Promise<void> {
@@ -45,19 +56,4 @@ export class Ear {
   end(): void {
     clearInterval(this.#look);
   }
-}
-
-const violations = new Set<string>();
-
-/** Has violations of the page's content security policy noted from now on. */
-export function watchPolicy(): void {
-  addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) => {
-    // A keyword such as "wasm-eval", or an address, which may hold anything.
-    violations.add(`${effectiveDirective} forbids ${blockedURI.includes(":") ? "an address" : blockedURI || "something"}`);
-  });
-}
-
-/** What the policy has forbidden so far. */
-export function forbidden(): string[] {
-  return [...violations];
 }
