@@ -9,7 +9,7 @@ help:
 	@echo '             (LISTEN=host:port for another address)'
 	@echo 'make test    everything that continuous integration runs'
 	@echo 'make test-engines  the page in Chromium, Firefox and WebKitGTK, which it'
-	@echo '             installs if it may; about two minutes'
+	@echo '             installs if it may; about four minutes'
 	@echo 'make soak    fuzz and property tests in their long form; a minute for each target'
 	@echo 'make bench   measure the program under load, with tables; about two minutes'
 	@echo 'make fmt     format the Go files'

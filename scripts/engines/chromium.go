@@ -18,10 +18,10 @@ type chromium struct {
 	page *browser.Page
 }
 
-func launchChromium(t testing.TB) Page {
+func launchChromium(t testing.TB, rate int) Page {
 	t.Helper()
 	tone := filepath.Join(t.TempDir(), "tone.wav")
-	if err := os.WriteFile(tone, toneFile(), 0o600); err != nil {
+	if err := os.WriteFile(tone, toneFile(rate), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return chromium{browser.Launch(t,
@@ -32,8 +32,7 @@ func launchChromium(t testing.TB) Page {
 }
 
 // toneFile is a second of the tone as a WAV file, to be played over and over.
-func toneFile() []byte {
-	const rate = 48_000
+func toneFile(rate int) []byte {
 	var b bytes.Buffer
 	b.WriteString("RIFF")
 	header := []any{uint32(36 + 2*rate), []byte("WAVEfmt "), uint32(16), uint16(1), uint16(1),
@@ -42,7 +41,7 @@ func toneFile() []byte {
 		_ = binary.Write(&b, binary.LittleEndian, field)
 	}
 	for i := range rate {
-		_ = binary.Write(&b, binary.LittleEndian, int16(16_000*math.Sin(2*math.Pi*Tone*float64(i)/rate)))
+		_ = binary.Write(&b, binary.LittleEndian, int16(16_000*math.Sin(2*math.Pi*Tone*float64(i)/float64(rate))))
 	}
 	return b.Bytes()
 }

@@ -38,8 +38,9 @@ type Page interface {
 // An Engine is a browser that can be launched.
 type Engine struct {
 	Name string
-	// Launch starts it with an empty profile.
-	Launch func(t testing.TB) Page
+	// Launch starts it with an empty profile, and with devices of rate, in Hz. Chromium
+	// and WebKitGTK play at a rate of their own all the same.
+	Launch func(t testing.TB, rate int) Page
 	// Mute: its pages have no Complaints.
 	Mute bool
 }
@@ -100,9 +101,9 @@ const Tone = 1000
 // another one, where the tone is played. Browsers do not take a monitor itself.
 const pulse = `
 load-module module-native-protocol-unix
-load-module module-null-sink sink_name=speaker
-load-module module-null-sink sink_name=air
-load-module module-sine sink=air frequency=%d
+load-module module-null-sink sink_name=speaker rate=%[1]d
+load-module module-null-sink sink_name=air rate=%[1]d
+load-module module-sine sink=air rate=%[1]d frequency=%[2]d
 load-module module-remap-source master=air.monitor source_name=microphone
 set-default-sink speaker
 set-default-source microphone
@@ -111,10 +112,10 @@ set-default-source microphone
 // soundCard gives the programs with this environment a speaker and a microphone.
 // Without a card the clock of an AudioContext stands still, in all engines but
 // Chromium.
-func soundCard(t testing.TB, env []string) {
+func soundCard(t testing.TB, env []string, rate int) {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "pulse.pa")
-	if err := os.WriteFile(script, fmt.Appendf(nil, pulse, Tone), 0o600); err != nil {
+	if err := os.WriteFile(script, fmt.Appendf(nil, pulse, rate, Tone), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	serve(t, env, `(Daemon startup complete)`, "pulseaudio", "-n", "-v", "--file="+script,

@@ -34,10 +34,10 @@ type firefox struct {
 	complaints []string
 }
 
-func launchFirefox(t testing.TB) Page {
+func launchFirefox(t testing.TB, rate int) Page {
 	t.Helper()
 	env := home(t)
-	soundCard(t, env)
+	soundCard(t, env, rate)
 	server := serve(t, env, `^WebDriver BiDi listening on (\S+)`, "firefox-esr",
 		"--headless", "--no-remote", "--profile", profile(t), "--remote-debugging-port", "0", "about:blank")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

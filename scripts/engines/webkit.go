@@ -20,10 +20,10 @@ type webkit struct {
 	session string // its URL
 }
 
-func launchWebKit(t testing.TB) Page {
+func launchWebKit(t testing.TB, rate int) Page {
 	t.Helper()
 	env := home(t)
-	soundCard(t, env)
+	soundCard(t, env, rate)
 	display := serve(t, env, `^(\d+)$`, "Xvfb", "-displayfd", "1", "-screen", "0", "1280x900x24", "-nolisten", "tcp", "-noreset")
 	env = append(env, "DISPLAY=:"+display.URL, "GDK_BACKEND=x11")
 	w := webkit{driver: webDriver(t, env)}

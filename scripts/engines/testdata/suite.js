@@ -46,15 +46,45 @@ async function complain() {
   await until(() => complaints.length === 4); // The last one is that the picture did not load.
 }
 
+/** Gives the numbers of the messages of a socket as they came, and how it ended. */
+async function order() {
+  const heard = [];
+  const { connect } = await import("/livevalet.js");
+  await new Promise((ended, failed) => {
+    const token = async () => {
+      const answer = await fetch("/v1/token", { method: "POST" });
+      return { ...(await answer.json()), websocketUrl: `ws://${location.host}/order` };
+    };
+    const onmessage = ({ serverContent: said }) => said && heard.push(Number(said.outputTranscription.text));
+    const onclose = ({ code, reason }) => ended(heard.push(`${code} ${reason}`));
+    connect({ token, callbacks: { onmessage, onclose } }).catch(failed);
+  });
+  return heard;
+}
+
 /** Resolves when it holds; not all that is waited for comes with an event. */
-async function until(holds) {
-  for (const patience = performance.now() + 20_000; !holds(); ) {
+async function until(holds, ms = 20_000) {
+  for (const patience = performance.now() + ms; !holds(); ) {
     if (performance.now() > patience) throw new Error(`waited in vain for ${holds}; heard was ${complaints}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
 // ---- by voice --------------------------------------------------------------
+
+/** Has the page's contexts take the rate of a device that the browser does not have. */
+async function soundAt(rate) {
+  const own = new AudioContext();
+  const { sampleRate } = own;
+  await own.close();
+  if (sampleRate === rate) return `sound at ${rate} Hz`;
+  globalThis.AudioContext = class extends AudioContext {
+    constructor(options) {
+      super({ ...options, sampleRate: rate });
+    }
+  };
+  return `sound at ${rate} Hz, in place of ${sampleRate}`;
+}
 
 /** Known before the click: sound may begin only in one, and not after an await. */
 let connect;
@@ -106,13 +136,22 @@ async function answer() {
   return turns[played];
 }
 
+/** Resolves when 1.5 s of sound were heard: on a busy machine that takes longer. */
+async function heardSound() {
+  const { microphone } = session;
+  let pieces = 0; // of 50 ms
+  const count = () => (pieces += microphone.level.rms > 0.01);
+  microphone.addEventListener("level", count);
+  await until(() => pieces >= 30);
+  microphone.removeEventListener("level", count);
+}
+
 /** Gives the turn in which the model says back what it heard for a while. */
 async function echo(begin, end) {
   await session.sendRealtimeInput({ text: "echo" });
   await answer();
   begin();
-  await until(() => session.microphone.level.rms > 0.01);
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await heardSound();
   end();
   return answer();
 }
