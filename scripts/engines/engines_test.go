@@ -154,7 +154,9 @@ func (s suite) doctor(site string) {
 	s.page.Open(s.t, site+"/doctor")
 	s.page.Eval(s.t, `until(() => !document.querySelector("#start").disabled)`)
 	s.page.Click(s.t, "#start")
-	s.page.Eval(s.t, `until(() => !document.querySelector("#report").hidden, 120_000)`)
+	s.page.Eval(s.t, `until(() => !document.querySelector("#report").hidden, 50_000).catch(() => {
+		throw new Error("the doctor stands still: " + document.querySelector("#progress").textContent);
+	})`)
 	var report string
 	if err := json.Unmarshal(s.page.Eval(s.t, `document.querySelector("#report-text").value`), &report); err != nil {
 		s.t.Fatal(err)
