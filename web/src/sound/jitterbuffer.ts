@@ -148,12 +148,14 @@ export class JitterBuffer {
   /**
    * Models send faster than they speak, so there is soon as much as there would be
    * after a wait, or all: the cushion, and the newest sound, after which more is due.
+   * Who sends it in large pieces is ahead anyway.
    */
   #filled(): boolean {
     const { cushion } = this;
     const waited = this.#read / this.#rate - this.#fillingSince;
     const { samples, rate } = this.#queue.at(-1)!;
-    return !this.#open || waited >= cushion || this.#queued >= cushion * rate + samples.length;
+    const enough = cushion + Math.min(samples.length / rate, cushion);
+    return !this.#open || waited >= cushion || this.#queued >= enough * rate;
   }
 
   #play(output: Float32Array): void {
