@@ -29,11 +29,13 @@ func TestDemo(t *testing.T) {
 	expect(t, page, "each turn is one line of captions",
 		`$("#captions").children.length === 2 && $("[data-who=user] span").textContent === "my name is Ada"
 		 && $("[data-who=model] span").textContent === "You said: my name is Ada" && $("[data-who=model]").ariaBusy === null`)
+	expect(t, page, "a screen reader is told the whole of it, once",
+		`[...$("#aloud").children].filter((e) => e.textContent === "Model: You said: my name is Ada").length === 1 && $("#aloud").role === "log" && !$("#captions").closest("[aria-live], [role=log]")`)
 	expect(t, page, "the answer sounds", `$("#level").dataset.heardMs === "300" && Number($("#level").dataset.peak) > 0.1`)
 
 	page.Type("#text", "!cut\r")
 	expect(t, page, "an answer that is given again takes the place of the one that was cut",
-		`$("#captions").children.length === 3 && $("#captions p:last-child span").textContent === "Once more, whole." && !$("#captions [data-cut]")`)
+		`$("#captions").children.length === 3 && $("#captions p:last-child span").textContent === "Once more, whole." && !$("#captions small:not(:empty)")`)
 
 	page.Click("#quiet")
 	expect(t, page, "quiet is a toggle", `$("#quiet").ariaPressed === "true"`)
@@ -44,7 +46,7 @@ func TestDemo(t *testing.T) {
 	page.Type("#text", "!resume\r")
 	expect(t, page, "a recovery is told in the status line and in the list",
 		`$("#status").textContent === "Live, resumed with the same token after 84\u00a0ms"
-		 && $("#events [data-kind=resumed]").textContent.includes("rung handle (the same token), gap 84\u00a0ms")`)
+		 && $("#events [data-kind=gap]").textContent.includes("gap of 84\u00a0ms after ")`)
 
 	page.Type("#text", "!wait\r")
 	expect(t, page, "a wait says for how long", `$("#status").textContent === "Waiting, next try in 2.0\u00a0s" && $("#status").dataset.state === "waiting"`)
@@ -87,8 +89,11 @@ func TestDemo(t *testing.T) {
 
 func TestDemoFitsEveryWidth(t *testing.T) {
 	site := newSite(t, bundle(t))
-	page := openPage(t, site.url)
+	page := openPage(t, site.url+"/?profile=spare")
 	page.Do(chromedp.WaitVisible("#emulator"))
+	expect(t, page, "the profile is the address's", `$("#profile").textContent === "spare" && $("#doctor").href.endsWith("/doctor?profile=spare")`)
+	page.Click("#typing")
+	expect(t, page, "it is asked for", `$("#model").textContent === "fake-live" && $("#profile").textContent === "spare"`)
 	for _, width := range []int64{360, 600, 864, 865, 1280} {
 		page.Do(emulation.SetDeviceMetricsOverride(width, 800, 1, false))
 		expect(t, page, "nothing is wider than the page", `document.documentElement.scrollWidth <= innerWidth`)

@@ -97,7 +97,7 @@ profiles:
 	fault := func(body string) { post(t, emulator.URL+"/__emulator/fault", body) }
 	resumed := func(n int) {
 		t.Helper()
-		w.Wait(fmt.Sprintf(`document.querySelectorAll("#events [data-kind=resumed]").length === %d`, n))
+		w.Wait(fmt.Sprintf(`document.querySelectorAll("#events [data-kind=gap]").length === %d`, n))
 		w.waitLive()
 	}
 

@@ -3,10 +3,13 @@
 package browser_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
@@ -114,9 +117,16 @@ func TestEveryControlOfTheDemoIsReachedByTab(t *testing.T) {
 	t.Parallel()
 	server := browser.Serve(t, "dev", "--listen", "127.0.0.1:0")
 	w := openDemo(t, server.URL, browser.Launch(t))
+	browser.Eval[any](w.Page, `(navigator.mediaDevices.getUserMedia = () => Promise.reject(window.asked = new Error("asked")), null)`)
 	w.Click("#typing")
 	w.waitLive()
 	w.say("hello", "")
+	if browser.Eval[bool](w.Page, `"asked" in window`) {
+		t.Error("who types is asked for the microphone")
+	}
+	if unnamed := w.unnamed(); len(unnamed) > 0 {
+		t.Errorf("without a name are %v", unnamed)
+	}
 	all := browser.Eval[[]string](w.Page, `(window.nameOf = (e) => e.id || e.dataset.span || e.textContent,
 		[...document.querySelectorAll("main :is(button, input, a, [tabindex]), header button")].filter((e) => !e.disabled && e.checkVisibility({ visibilityProperty: true })).map(nameOf))`)
 	reached := map[string]bool{}
@@ -133,6 +143,24 @@ func TestEveryControlOfTheDemoIsReachedByTab(t *testing.T) {
 			t.Errorf("%q is not reached, or does not show that it is; reached are %v", name, reached)
 		}
 	}
+}
+
+// unnamed gives the roles of what can be focused and has no name for a screen reader.
+func (w walk) unnamed() (roles []string) {
+	w.t.Helper()
+	w.Do(chromedp.ActionFunc(func(ctx context.Context) error {
+		nodes, err := accessibility.GetFullAXTree().Do(ctx)
+		for _, node := range nodes {
+			focusable := slices.ContainsFunc(node.Properties, func(p *accessibility.Property) bool {
+				return p.Name == accessibility.PropertyNameFocusable && string(p.Value.Value) == "true"
+			})
+			if focusable && !node.Ignored && (node.Name == nil || string(node.Name.Value) == `""`) {
+				roles = append(roles, string(node.Role.Value))
+			}
+		}
+		return err
+	}))
+	return roles
 }
 
 // TestAConversationCanBeKept saves what was said.
@@ -175,7 +203,7 @@ func TestTheLifelineShowsWhatTheEngineDoes(t *testing.T) {
 		t.Helper()
 		w.Click(button)
 		resumed++
-		w.Wait(fmt.Sprintf(`document.querySelectorAll("#events [data-kind=resumed]").length === %d`, resumed))
+		w.Wait(fmt.Sprintf(`document.querySelectorAll("#events [data-kind=gap]").length === %d`, resumed))
 		w.waitLive()
 		w.marks("live", resumed+1)
 		w.marks("gap", resumed)
@@ -202,7 +230,7 @@ func TestTheLifelineShowsWhatTheEngineDoes(t *testing.T) {
 	w.Wait(`document.querySelector(".card[data-tool=get_time][data-state=answered]")?.textContent.includes("zone")`)
 	w.Type("#text", "call set_theme\r")
 	w.Click(".card .choice button:last-child:enabled") // no
-	w.Wait(`document.querySelector(".card[data-tool=set_theme] p").textContent === "Not allowed" && !document.documentElement.dataset.theme`)
+	w.Wait(`document.querySelector(".card[data-tool=set_theme] .choice").textContent === "Not allowed" && !document.documentElement.dataset.theme`)
 	w.Type("#text", "call set_theme\r")
 	w.Click(".card .choice button:first-child:enabled")
 	w.Wait(`document.documentElement.dataset.theme === "dark"`)
@@ -235,13 +263,14 @@ func TestTheDialMakesTroubleByItself(t *testing.T) {
 	w.Do(chromedp.Focus("#chaos"), chromedp.KeyEvent(kb.Home))
 	w.Wait(`document.querySelector("#chaos-says").textContent.startsWith("Calm")`)
 	// What was announced meanwhile happens still.
-	w.Wait(`((kinds) => kinds.lastIndexOf("goaway") <= kinds.lastIndexOf("resumed"))([...document.querySelectorAll("#events [data-kind]")].map((e) => e.dataset.kind))`)
+	w.Wait(`((kinds) => kinds.lastIndexOf("goaway") <= kinds.lastIndexOf("gap"))([...document.querySelectorAll("#events [data-kind]")].map((e) => e.dataset.kind))`)
 	w.waitLive()
 	w.say("my name is Ada", "")
 	for _, button := range []string{"#jitter", "#stall"} {
 		w.Click(button)
 	}
-	w.Wait(`["slow", "stall"].every((kind) => [...document.querySelectorAll("#events [data-kind=fault]")].some((e) => e.innerText.endsWith(kind)))`)
+	w.Wait(`["every message is late", "says nothing for 10"].every((words) => [...document.querySelectorAll("#events [data-kind=fault]")].some((e) => e.innerText.includes(words)))`)
+	w.marks("fault", 5)
 	w.Click("#connect")
 	w.ended()
 }
@@ -263,13 +292,22 @@ func TestNothingMovesOnTheDemo(t *testing.T) {
 			w.waitLive()
 			w.say("my name is Ada", "")
 			w.Click("#cut")
-			w.Wait(`document.querySelectorAll("#events [data-kind=resumed]").length === 1`)
+			w.Wait(`document.querySelectorAll("#events [data-kind=gap]").length === 1`)
 			w.waitLive()
 			w.Type("#text", "call set_theme\r")
 			w.Wait(`document.querySelector(".choice button")`)
 			w.Click("#camera")
 			w.Wait(`!document.querySelector("#preview").hidden`)
 			w.say("what is my name?", "")
+			if covered := browser.Eval[[]string](w.Page, `(() => {
+				const box = document.querySelector("#preview").getBoundingClientRect();
+				return [...document.querySelectorAll("#captions > *, button")].filter((e) => {
+					const { left, right, top, bottom, width } = e.getBoundingClientRect();
+					return width > 0 && left < box.right && right > box.left && top < box.bottom && bottom > box.top;
+				}).map((e) => e.textContent.trim());
+			})()`); len(covered) > 0 {
+				t.Errorf("the preview covers %q", covered)
+			}
 			w.Click("#revoke")
 			w.ended()
 			w.Wait(`!document.querySelector("#problem").hidden`)
@@ -339,10 +377,10 @@ func TestTheDemoIsLegible(t *testing.T) {
 	w.waitLive()
 	w.say("my name is Ada", "")
 	w.Click("#cut")
-	w.Wait(`document.querySelectorAll("#events [data-kind=resumed]").length === 1`)
+	w.Wait(`document.querySelectorAll("#events [data-kind=gap]").length === 1`)
 	w.waitLive()
 	w.Click("#expire")
-	w.Wait(`document.querySelectorAll("#events [data-kind=resumed]").length === 2`)
+	w.Wait(`document.querySelectorAll("#events [data-kind=gap]").length === 2`)
 	w.waitLive()
 	w.Type("#text", "call set_theme\r")
 	w.Wait(`document.querySelector(".choice button")`)
@@ -357,7 +395,7 @@ func TestTheDemoIsLegible(t *testing.T) {
 		if moving := browser.Eval[[]string](w.Page, `document.getAnimations().map((a) => a.animationName ?? a.transitionProperty)`); len(moving) > 0 {
 			t.Errorf("%s: although the visitor wants it still, these move: %q", scheme, moving)
 		}
-		for _, width := range []int64{360, 540, 900, 1280, 1920} {
+		for _, width := range []int64{320, 360, 540, 900, 1280, 1920} {
 			w.Do(emulation.SetDeviceMetricsOverride(width, 900, 1, false))
 			w.Wait(fmt.Sprintf(`innerWidth === %d && document.documentElement.scrollWidth <= innerWidth`, width))
 			w.Screenshot(fmt.Sprintf("demo-%d-%s", width, scheme))

@@ -71,14 +71,14 @@ func TestNewcomersWalk(t *testing.T) {
 		{"#expire", "after the token expired a new one is fetched and the conversation goes on"},
 	} {
 		step(fault.name, func(t *testing.T, w walk) {
-			tokens := w.events("token received")
+			tokens := w.events("good for ")
 			w.Click(fault.button)
-			w.Wait(fmt.Sprintf(`document.querySelectorAll("#events [data-kind=resumed]").length === %d`, i+1))
+			w.Wait(fmt.Sprintf(`document.querySelectorAll("#events [data-kind=gap]").length === %d`, i+1))
 			w.waitLive()
 			if status := w.Text("#status"); !strings.Contains(status, "resumed") {
 				t.Errorf("status says %q", status)
 			}
-			if got := w.events("token received"); fault.button == "#expire" && got <= tokens {
+			if got := w.events("good for "); fault.button == "#expire" && got <= tokens {
 				t.Error("no new token was fetched")
 			}
 			w.say("what is my name?", "Ada")

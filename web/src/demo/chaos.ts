@@ -1,17 +1,21 @@
 // Trouble that the emulator makes on request: once, or by itself from calm to rude.
 
-type Fault = { kind: string; [option: string]: unknown };
+interface Trouble {
+  words: string;
+  /** For the emulator, in this order. */
+  faults: { kind: string; [option: string]: unknown }[];
+}
 
 /** What one click does, by the id of its button. All of it befalls every open connection. */
-export const faults: Record<string, Fault[]> = {
-  goaway: [{ kind: "goaway", session: "*", timeLeft: "10s" }],
-  cut: [{ kind: "drop", session: "*" }],
-  stall: [{ kind: "stall", session: "*", holds: "10s" }],
-  expire: [{ kind: "expire-token", session: "*" }],
+export const troubles: Record<string, Trouble> = {
+  goaway: { words: "the service announces the end of this connection", faults: [{ kind: "goaway", session: "*", timeLeft: "10s" }] },
+  cut: { words: "the connection drops without a word", faults: [{ kind: "drop", session: "*" }] },
+  stall: { words: "the service says nothing for 10 s", faults: [{ kind: "stall", session: "*", holds: "10s" }] },
+  expire: { words: "the token expires now", faults: [{ kind: "expire-token", session: "*" }] },
   // Google cannot take a token back (docs/emulator.md): access ends with the token, as no other is minted.
-  revoke: [{ kind: "mint-error", status: 403, times: 1 }, { kind: "expire-token", session: "*" }],
-  jitter: [{ kind: "slow", session: "*", latency: "80ms", jitter: "400ms" }],
-  interrupt: [{ kind: "phantom-interrupt", session: "*" }],
+  revoke: { words: "the token expires, and the next one is refused", faults: [{ kind: "mint-error", status: 403, times: 1 }, { kind: "expire-token", session: "*" }] },
+  jitter: { words: "on this connection every message is late, each by another time", faults: [{ kind: "slow", session: "*", latency: "80ms", jitter: "400ms" }] },
+  interrupt: { words: "the service says that you interrupted, and you did not", faults: [{ kind: "phantom-interrupt", session: "*" }] },
 };
 
 /** What comes by itself, at each position of the dial: some of these, every so many seconds on average. */
@@ -24,19 +28,21 @@ const weather: { name: string; every: number; of: string[] }[] = [
 ];
 
 export class Chaos {
-  #note: (kind: string, text: string) => void;
+  #told: (words: string) => void;
+  #failed: (words: string) => void;
   #level = 0;
   #on = false;
   /** Tokens of this conversation that expired on request. */
   #expired = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(note: (kind: string, text: string) => void) {
-    this.#note = note;
+  constructor(told: (words: string) => void, failed: (words: string) => void) {
+    this.#told = told;
+    this.#failed = failed;
   }
 
   /** Turns the dial; what it says then. Anything comes only while the conversation is `on`. */
-  dial(level: number, on: boolean): string {
+  dial(level: number, on: boolean): { name: string; says: string } {
     const { name, every, of } = weather[level]!;
     if (level !== this.#level || on !== this.#on) {
       clearTimeout(this.#timer);
@@ -44,22 +50,24 @@ export class Chaos {
       if (on && of.length > 0) this.#next(1_000);
       [this.#level, this.#on] = [level, on];
     }
-    return of.length === 0 ? `${name}: nothing happens by itself` : `${name}: something every ${every} s or so`;
+    return { name, says: of.length === 0 ? `${name}: nothing happens by itself` : `${name}: something every ${every} s or so` };
   }
 
   async strike(id: string): Promise<void> {
     if (id === "expire") this.#expired++;
-    for (const fault of faults[id]!) {
+    const { words, faults } = troubles[id]!;
+    this.#told(`emulator: ${words}`);
+    for (const fault of faults) {
       try {
-        const answer = await fetch("/__emulator/fault", {
+        const { ok, status } = await fetch("/__emulator/fault", {
           method: "POST",
           headers: { "content-type": "application/json" },
           body: JSON.stringify(fault),
         });
         // There may be no connection just now; another fault will find one.
-        this.#note(answer.ok || answer.status === 404 ? "fault" : "error", `emulator: ${fault.kind}${answer.ok ? "" : ` found nothing (${answer.status})`}`);
+        if (!ok && status !== 404) this.#failed(`the emulator refused ${fault.kind} (${status})`);
       } catch {
-        this.#note("error", `emulator did not answer ${fault.kind}: is the server running?`);
+        this.#failed(`the emulator did not answer ${fault.kind}: is the server running?`);
       }
     }
   }

@@ -13,7 +13,7 @@ const places: Record<Lane, { y: number; h: number }> = {
 };
 const height = 222;
 /** What is drawn above or below the bars of its lane, from their middle. */
-const beside: Partial<Record<Kind, number>> = { goaway: -28, handle: 12 };
+const beside: Partial<Record<Kind, number>> = { goaway: -28, handle: 12, fault: 22 };
 const secondRow = 12;
 /** The part of the view that is kept for what is to come. */
 const ahead = 0.1;
@@ -35,16 +35,18 @@ export class LifelineView {
   #scroller: HTMLElement;
   #readout: HTMLElement;
   #toNow: HTMLElement;
+  #announce: (text: string) => void;
   #svg = svg("svg", { width: "100%", height, "aria-hidden": "true" });
   #axis = svg("g", { class: "axis" });
   #drawn = svg("g", {});
   #cursor = svg("line", { class: "cursor", y1: 0, y2: height - 22 });
   #now = svg("line", { class: "now", x1: -9, x2: -9, y1: 0, y2: height - 22 });
 
-  constructor(scroller: HTMLElement, readout: HTMLElement, toNow: HTMLElement) {
+  constructor(scroller: HTMLElement, readout: HTMLElement, toNow: HTMLElement, announce: (text: string) => void) {
     this.#scroller = scroller;
     this.#readout = readout;
     this.#toNow = toNow;
+    this.#announce = announce;
     for (const lane of lanes) {
       const y = middle(lane);
       this.#svg.append(svg("line", { class: "base", x1: 0, x2: "100%", y1: y, y2: y }));
@@ -56,8 +58,9 @@ export class LifelineView {
       this.#following = scroller.scrollLeft + scroller.clientWidth >= scroller.scrollWidth - 8;
       this.#toNow.toggleAttribute("data-on", !this.#following);
     });
-    scroller.addEventListener("pointermove", (event) => this.#select(this.#near(event)));
-    scroller.addEventListener("pointerleave", () => this.#select(undefined));
+    for (const type of ["pointermove", "pointerdown"] as const) scroller.addEventListener(type, (event) => this.#select(this.#near(event)));
+    // A finger leaves when it is lifted.
+    scroller.addEventListener("pointerleave", ({ pointerType }) => pointerType === "mouse" && this.#select(undefined));
     scroller.addEventListener("blur", () => this.#select(undefined));
     scroller.addEventListener("keydown", (event) => this.#step(event));
     toNow.addEventListener("click", () => this.follow());
@@ -65,6 +68,7 @@ export class LifelineView {
 
   show(life: Lifeline): void {
     this.#life = life;
+    this.#readout.toggleAttribute("data-begun", true);
     this.#select(undefined);
     this.follow();
   }
@@ -176,6 +180,7 @@ export class LifelineView {
     const item = items[Math.min(Math.max(to, 0), items.length - 1)];
     if (!item) return;
     this.#select(item);
+    this.#announce(this.#readout.textContent);
     const x = this.#x(item.begin);
     const { scrollLeft, clientWidth } = this.#scroller;
     if (x < scrollLeft + 20 || x > scrollLeft + clientWidth - 20) this.#scroller.scrollLeft = x - clientWidth / 2;
@@ -240,6 +245,8 @@ function draw({ lane, kind, row = 0 }: Item, begin: number, end: number, due: nu
       return [svg("line", { class: "due", x1: begin, x2: begin, y1: y - 20, y2: y }), svg("path", { d: `M${begin} ${y - 26}l9 4l-9 4z` })];
     case "handle":
       return [svg("line", { x1: begin, x2: begin, y1: y + h + 3, y2: y + h + 9 })];
+    case "fault":
+      return [svg("path", { d: `M${begin} ${m + 17}l5 5l-5 5l-5-5z` })];
     case "replay":
       return [svg("circle", { class: "ring", cx: begin, cy: m, r: 4 })];
     case "end":

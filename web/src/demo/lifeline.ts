@@ -10,7 +10,7 @@ export type Lane = (typeof lanes)[number];
 
 export type Kind =
   | "token" | "minted" | "opened" | "renewed" | "expired"
-  | "connecting" | "live" | "waiting" | "gap" | "goaway" | "handle" | "replay" | "end"
+  | "connecting" | "live" | "waiting" | "gap" | "goaway" | "handle" | "replay" | "fault" | "end"
   | "speech" | "typed" | "dropped"
   | "answer" | "latency" | "barge-in" | "silence"
   | "call";
@@ -37,7 +37,9 @@ export type News =
   /** The visitor speaks, or has stopped, as the microphone's level says. */
   | { type: "voice"; on: boolean }
   /** The model's sound is played, or no more. */
-  | { type: "sound"; on: boolean };
+  | { type: "sound"; on: boolean }
+  /** The emulator makes trouble on request. */
+  | { type: "fault"; words: string };
 
 /** So many items are kept; older ones give way. */
 const most = 1_500;
@@ -49,6 +51,7 @@ export class Lifeline {
   /** In the order in which they became known. */
   readonly items: Item[] = [];
 
+  #tell: (item: Item) => void;
   #connection: Item;
   #connections = 0;
   #token: Item | undefined;
@@ -66,8 +69,10 @@ export class Lifeline {
   #asked: number | undefined;
   #calls = new Map<string, Item>();
 
-  constructor(begin: number) {
+  /** `tell` hears of moments, gaps and latencies, whose words do not change any more. */
+  constructor(begin: number, tell: (item: Item) => void = () => {}) {
     this.begin = begin;
+    this.#tell = tell;
     this.#connection = this.#span("connection", "connecting", begin, "connecting");
   }
 
@@ -91,6 +96,8 @@ export class Lifeline {
       case "sound":
         this.#sounds = news.on;
         return news.on ? this.#answers(at) : this.#answered(at);
+      case "fault":
+        return this.#moment("connection", "fault", at, news.words);
       case "transcript":
         return news.detail.who === "user" ? this.#heard(news.detail, at) : this.#said(news.detail, at);
       case "toolcall":
@@ -137,9 +144,7 @@ export class Lifeline {
     const live = this.#connection;
     const memory = { full: "", transcript: "; the model was told again what was said", none: "; the model's memory is lost" }[restored];
     const lost = lostAudioMs > 0 ? `; ${Math.round(lostAudioMs)} ms of your sound were lost` : "";
-    const gap = this.#span("connection", "gap", live.begin - gapMs, `gap of ${short(gapMs)} after ${cause}, resumed with ${rungs[rung]}${memory}${lost}`);
-    gap.end = live.begin;
-    gap.label = short(gapMs);
+    this.#measured("connection", "gap", live.begin - gapMs, live.begin, `gap of ${short(gapMs)} after ${cause}, resumed with ${rungs[rung]}${memory}${lost}`);
     if (replayed === 0) return;
     const doubt = uncertain > 0 ? `, of which ${uncertain} may have arrived before` : "";
     this.#moment("connection", "replay", live.begin, `${count(replayed, "message")} sent again${doubt}`);
@@ -222,9 +227,7 @@ export class Lifeline {
     if (this.#answer) return;
     this.#answer = this.#span("model", "answer", at, "the model speaks");
     if (this.#asked === undefined) return;
-    const latency = this.#span("model", "latency", this.#asked, `answered after ${short(at - this.#asked)}`);
-    latency.end = at;
-    latency.label = short(at - this.#asked);
+    this.#measured("model", "latency", this.#asked, at, `answered after ${short(at - this.#asked)}`);
     this.#asked = undefined;
   }
 
@@ -258,6 +261,14 @@ export class Lifeline {
     const item = this.#span(lane, kind, at, words);
     item.end = at;
     if (row !== undefined) item.row = row;
+    this.#tell(item);
+  }
+
+  #measured(lane: Lane, kind: Kind, begin: number, end: number, words: string): void {
+    const item = this.#span(lane, kind, begin, words);
+    item.end = end;
+    item.label = short(end - begin);
+    this.#tell(item);
   }
 }
 

@@ -2,15 +2,17 @@
 
 import { connect, preload, type LiveConnectConfig, type LiveValetError, type MicrophoneMode, type MicrophoneOptions, type Session, type SessionState } from "/livevalet.js";
 import { adviceFor } from "./advice";
+import { Aloud } from "./aloud";
 import { Captions } from "./captions";
-import { Chaos, faults } from "./chaos";
+import { Chaos, troubles } from "./chaos";
 import { LifelineView } from "./draw";
-import { Lifeline, type News } from "./lifeline";
+import { follow } from "./follow";
+import { Lifeline, type Kind, type News } from "./lifeline";
 import { listenToKeys } from "./keys";
-import { toText, toVTT } from "./record";
+import { names, toText, toVTT } from "./record";
 import { declarations, ToolCards } from "./tools";
 import { Voice } from "./voice";
-import { clock, rungs, seconds } from "./words";
+import { clock, rungs, seconds, short } from "./words";
 
 const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
 const button = (id: string) => element<HTMLButtonElement>(id);
@@ -27,12 +29,18 @@ const mode = element<HTMLSelectElement>("mode");
 const microphones = element<HTMLSelectElement>("microphones");
 const speakers = element<HTMLSelectElement>("speakers");
 const volume = element<HTMLInputElement>("volume");
+const dial = element<HTMLInputElement>("chaos");
+const events = element("events");
 
+const aloud = new Aloud(element("aloud"));
+const say = (text: string) => aloud.say(text);
 const captions = new Captions(element("captions"));
-const cards = new ToolCards(element("captions"), captions);
-const view = new LifelineView(element("lifeline"), element("mark"), button("now"));
-const chaos = new Chaos(note);
+const cards = new ToolCards(captions, say);
+const view = new LifelineView(element("lifeline"), element("mark"), button("now"), say);
+const chaos = new Chaos((words) => tell({ type: "fault", words }), (words) => note("error", words));
 const still = matchMedia("(prefers-reduced-motion: reduce)");
+/** As the doctor: of the address. */
+const profile = new URLSearchParams(location.search).get("profile") || "default";
 
 /** Sound with captions of both sides; what the profile locks wins. */
 const config: LiveConnectConfig = {
@@ -66,13 +74,17 @@ function showState(next: State, text: string): void {
   state = next;
   const status = element("status");
   if (status.textContent !== text) status.textContent = text;
+  if (next !== "idle") aloud.state(text);
   status.dataset.state = next;
   talkButton.dataset.state = level.dataset.state = next;
   talkButton.textContent = state === "elsewhere" ? "Take over" : !isOn() ? "Talk" : !session ? "Cancel" : holds() ? "Hold to speak" : "End";
   typingButton.textContent = !isOn() ? "Type instead" : hangsUp ? "Stay" : "End";
   typingButton.toggleAttribute("data-off", isOn() && !hangsUp && !holds());
-  for (const control of [textBox, button("send"), ...Object.values(sightButtons), ...faultButtons()]) control.disabled = session === undefined;
-  element("chaos-says").textContent = chaos.dial(Number(element<HTMLInputElement>("chaos").value), session !== undefined);
+  for (const control of [textBox, button("send"), ...Object.values(sightButtons), ...troubleButtons()]) control.disabled = session === undefined;
+  muteButton.disabled = !isOn();
+  const { name, says } = chaos.dial(Number(dial.value), session !== undefined);
+  dial.ariaValueText = name;
+  element("chaos-says").textContent = says;
 }
 
 function showProblem(text: string): void {
@@ -88,11 +100,8 @@ function note(kind: string, text: string): void {
   time.dateTime = now.toISOString();
   time.textContent = now.toLocaleTimeString([], { hour12: false });
   item.append(time, document.createTextNode(text));
-  const events = element("events");
-  const atEnd = events.scrollHeight - events.scrollTop - events.clientHeight < 40;
   events.append(item);
   while (events.childElementCount > 200) events.firstElementChild!.remove();
-  if (atEnd) events.scrollTop = events.scrollHeight;
 }
 
 function tick(): void {
@@ -102,17 +111,17 @@ function tick(): void {
   element("connection-age").textContent = connectionFor && liveSince !== undefined ? `${age} of ${clock(connectionFor)}` : age;
 }
 
-let drawn = 0;
+let nextFrame: ReturnType<typeof setTimeout> | undefined;
 
-function animate(now: number): void {
-  requestAnimationFrame(animate);
+/** From begin to end of a conversation, but not while nobody can see it. */
+function animate(): void {
+  clearTimeout(nextFrame);
+  if (isOn()) nextFrame = setTimeout(() => requestAnimationFrame(animate), still.matches ? 500 : 80);
   const heard = session?.speaker.level ?? 0;
   level.style.setProperty("--voice", loudness(heard));
   level.style.setProperty("--microphone", loudness(session?.microphone.level.rms ?? 0));
   level.dataset.peak = Math.max(heard, Number(level.dataset.peak)).toFixed(3);
-  if (!life || life.end !== undefined || now - drawn < (still.matches ? 1_000 : 100)) return;
-  drawn = now;
-  life.advance(now);
+  life?.advance(performance.now());
   view.draw();
 }
 
@@ -130,11 +139,12 @@ async function start(spoken: boolean): Promise<void> {
   const takeOver = state === "elsewhere";
   resumes = 0;
   setPressed(muteButton, !spoken);
-  showProblem("");
+  showProblem((soundProblem = ""));
   begin();
   if (spoken) void showAsking(signal);
   try {
     const opened = await connect({
+      profile,
       config,
       signal,
       speaker: { muted: isPressed(quietButton), volume: Number(volume.value) },
@@ -154,10 +164,14 @@ async function start(spoken: boolean): Promise<void> {
   }
 }
 
+/** What other places tell, or nobody wants to read each time. */
+const unsaid = new Set<Kind>(["opened", "handle", "typed"]);
+
 function begin(): void {
-  life = new Lifeline(performance.now());
+  life = new Lifeline(performance.now(), ({ kind, words }) => unsaid.has(kind) || note(kind, words));
   view.show(life);
   showState("connecting", "Connecting …");
+  animate();
 }
 
 /** While the browser asks the visitor, nothing has begun. Not every browser tells. */
@@ -174,25 +188,21 @@ function stop(): void {
 }
 
 function stopped(error?: LiveValetError): void {
-  if (life?.end === undefined) tell({ type: "closed", detail: error ? { error } : {} });
+  if (life?.end === undefined) tell({ type: "closed", detail: error && error.code !== "aborted" ? { error } : {} });
   session = undefined;
   tokenUntil = liveSince = undefined;
   hangsUp = false;
-  if (!error || error.code === "aborted") {
-    note("status", "disconnected");
-  } else {
-    note("error", `ended: ${error.code}`);
-    showProblem(adviceFor(error));
-  }
+  setPressed(muteButton, false);
+  if (error && error.code !== "aborted") showProblem(adviceFor(error));
   if (error?.code === "microphone_elsewhere") showState("elsewhere", "In use in another tab");
   else showState("closed", "Disconnected");
   showSight();
   tick();
+  animate();
 }
 
 function tell(news: News, at = performance.now()): void {
   life?.take(news, at);
-  view.draw();
 }
 
 function listen(session: Session): void {
@@ -204,9 +214,10 @@ function listen(session: Session): void {
 
   session.addEventListener("status", ({ detail: { state, cause, retryIn } }) => {
     if (state === "closed") return; // The event closed says more.
-    note("status", retryIn === undefined ? `${state} (${cause})` : `${state} (${cause}), next try in ${seconds(retryIn)}`);
+    const wait = retryIn === undefined || retryIn < 100 ? "" : `, next try in ${seconds(retryIn)}`;
+    if (state !== "live") note("status", `${state} (${cause})${wait}`);
     if (state === "connecting") showState(state, `Reconnecting (${cause}) …`);
-    if (state === "waiting") showState(state, retryIn === undefined ? "Waiting …" : `Waiting, next try in ${seconds(retryIn)}`);
+    if (state === "waiting") showState(state, wait ? `Waiting${wait}` : "Waiting …");
     if (state === "live") {
       liveSince = performance.now();
       showState(state, resumes === 0 ? "Live" : "Live, resumed");
@@ -214,7 +225,6 @@ function listen(session: Session): void {
     tick();
   });
   session.addEventListener("token", ({ detail }) => {
-    note("token", detail.action === "received" ? `token received, good for ${clock(detail.expiresIn)}` : "token opened a connection");
     element("profile").textContent = detail.profile;
     element("model").textContent = element("model").title = detail.model.replace(/^models\//, "");
     // A fresh token counts from the connection that it opens.
@@ -222,37 +232,30 @@ function listen(session: Session): void {
     connectionFor = detail.connectionFor;
     tick();
   });
-  session.addEventListener("resumed", ({ detail: { rung, restored, gapMs, cause } }) => {
+  session.addEventListener("resumed", ({ detail: { rung, restored, gapMs } }) => {
     resumes++;
     const memory = { full: "", transcript: ", told again", none: ", memory lost" }[restored];
-    const how = rungs[rung];
-    const gap = `${Math.round(gapMs)}\u00a0ms`;
-    note("resumed", `resumed after ${cause}: rung ${rung} (${how}), gap ${gap}${memory}`);
-    showState("live", `Live, resumed ${resumes > 1 ? `${resumes} times, last ` : ""}with ${how} after ${gap}${memory}`);
+    showState("live", `Live, resumed ${resumes > 1 ? `${resumes} times, last ` : ""}with ${rungs[rung]} after ${short(gapMs)}${memory}`);
   });
   session.addEventListener("transcript", ({ detail }) => {
     captions.show(detail, performance.now());
+    if (detail.final && !detail.typed) say(`${names[detail.who]}: ${detail.text}`);
     for (const id of ["save-text", "save-vtt"]) button(id).disabled = false;
   });
   session.addEventListener("toolcall", ({ detail: { name, state } }) => note("status", `${name} ${state}`));
-  session.addEventListener("emptyturn", ({ detail }) => note("error", `the model said nothing${detail.reason ? `: ${detail.reason}` : ""}`));
-  session.addEventListener("stalled", ({ detail: { ended, waitedMs } }) =>
-    note(ended ? "status" : "error", ended ? `the model goes on after ${seconds(waitedMs)}` : `no answer for ${seconds(waitedMs)}`),
-  );
+  session.addEventListener("stalled", ({ detail: { ended, waitedMs } }) => ended && note("status", `the model goes on after ${seconds(waitedMs)}`));
   session.addEventListener("sessioncap", ({ detail }) => note("error", `the service ends this session in ${clock(detail.msLeft)}`));
-  session.addEventListener("goaway", ({ detail }) => note("goaway", `goAway: connection ends in ${seconds(detail.timeLeft)}`));
   session.addEventListener("idle", ({ detail: { msLeft, ended } }) => {
     hangsUp = !ended;
     showState("live", ended ? "Live" : `Still there? Hangs up in ${Math.ceil(msLeft / 1_000)}\u00a0s`);
   });
-  session.addEventListener("dropped", ({ detail }) => note("error", `${Math.round(detail.ms)} ms of sound dropped`));
   session.addEventListener("miclost", ({ detail }) => showProblem(adviceFor(detail.error)));
   session.addEventListener("closed", ({ detail }) => stopped(detail.error));
 
   const { speaker, microphone, camera } = session;
-  speaker.addEventListener("heard", ({ detail: { ms, of, interrupted } }) => {
-    level.dataset.heardMs = String(Number(level.dataset.heardMs) + Math.round(ms));
-    if (interrupted) note("status", `interrupted after ${seconds(ms)} of ${seconds(of)}`);
+  speaker.addEventListener("heard", ({ detail }) => {
+    level.dataset.heardMs = String(Number(level.dataset.heardMs) + Math.round(detail.ms));
+    captions.heard(detail, performance.now());
   });
   speaker.addEventListener("underrun", ({ detail }) => note("error", `sound ran out, ${detail.count === 1 ? "once" : `${detail.count} times`} so far`));
   let playing = false;
@@ -272,19 +275,21 @@ function listen(session: Session): void {
   showSound();
 }
 
+let soundProblem = "";
+
 /** What keeps speaker or microphone from working, if it goes away by what the visitor does. */
 function showSound(): void {
   if (!session) return;
   const { speaker, microphone } = session;
-  showProblem(
+  const problem =
     speaker.blocked ? "The browser holds the sound back. Click anywhere, or press a key."
     : microphone.state === "lost" ? "The microphone is gone. Plug one in, or type."
     : microphone.silent && !microphone.muted ? "The microphone is silent. Check that it is switched on, or choose another under Sound."
-    : "",
-  );
+    : "";
+  if (problem !== soundProblem) showProblem((soundProblem = problem));
 }
 
-async function say(text: string): Promise<void> {
+async function send(text: string): Promise<void> {
   try {
     await session!.sendRealtimeInput({ text });
   } catch (error) {
@@ -359,6 +364,7 @@ async function share(source: Sight): Promise<void> {
   camera.stop();
   if (ends) return;
   sight = source;
+  showProblem(soundProblem);
   try {
     await camera.start({ source });
   } catch (error) {
@@ -390,8 +396,8 @@ async function showService(): Promise<void> {
   }
 }
 
-function faultButtons(): HTMLButtonElement[] {
-  return Object.keys(faults).map(button);
+function troubleButtons(): HTMLButtonElement[] {
+  return Object.keys(troubles).map(button);
 }
 
 // ---- wiring ----------------------------------------------------------------
@@ -440,7 +446,7 @@ element<HTMLFormElement>("composer").addEventListener("submit", (event) => {
   const text = textBox.value.trim();
   if (text === "" || !session) return;
   textBox.value = "";
-  void say(text);
+  void send(text);
 });
 button("save-text").addEventListener("click", () => save("text/plain", "conversation.txt", toText(captions.said)));
 button("save-vtt").addEventListener("click", () => save("text/vtt", "conversation.vtt", toVTT(captions.said)));
@@ -453,8 +459,11 @@ for (const choice of document.querySelectorAll<HTMLButtonElement>("[data-span]")
 }
 new ResizeObserver(() => view.draw()).observe(element("lifeline"));
 
-for (const fault of faultButtons()) fault.addEventListener("click", () => void chaos.strike(fault.id));
-element("chaos").addEventListener("input", () => showState(state, element("status").textContent));
+for (const trouble of troubleButtons()) {
+  trouble.title = troubles[trouble.id]!.words;
+  trouble.addEventListener("click", () => void chaos.strike(trouble.id));
+}
+dial.addEventListener("input", () => showState(state, element("status").textContent));
 
 listenToKeys({
   talk: { isOn, holds, toggle, press, release, stop },
@@ -463,7 +472,10 @@ listenToKeys({
   help: () => element("keys").togglePopover(),
 });
 
+sightButtons.screen.hidden = !navigator.mediaDevices?.getDisplayMedia;
+element("profile").textContent = profile;
+if (profile !== "default") element<HTMLAnchorElement>("doctor").search = location.search;
+follow(events);
 void preload();
 void showService();
 setInterval(tick, 500);
-requestAnimationFrame(animate);

@@ -1,31 +1,37 @@
-// What was said, to be kept: as text, or as WebVTT with times from the
+// What was said and called, to be kept: as text, or as WebVTT with times from the
 // conversation's begin.
 
 export interface Utterance {
-  who: "user" | "model";
+  who: "user" | "model" | "tool";
   text: string;
   /** Milliseconds from the conversation's begin. */
   begin: number;
   end: number;
+  /** That it was cut short, and how much of it was heard. */
+  note?: string;
 }
 
-export const names = { user: "You", model: "Model" };
+export const names = { user: "You", model: "Model", tool: "Tool" };
 
 export function toText(said: Iterable<Utterance>): string {
-  return ordered(said).map(({ who, text, begin }) => `[${stamp(begin).slice(0, -4)}] ${names[who]}: ${text}\n`).join("");
+  return ordered(said).map((one) => `[${stamp(one.begin).slice(0, -4)}] ${names[one.who]}: ${whole(one)}\n`).join("");
 }
 
 export function toVTT(said: Iterable<Utterance>): string {
-  const cues = ordered(said).map(({ who, text, begin, end }) => {
+  const cues = ordered(said).map((one) => {
     // A cue takes up time, and what is shown of it is at least legible.
-    const until = Math.max(end, begin + 1_000);
-    return `${stamp(begin)} --> ${stamp(until)}\n<v ${names[who]}>${escape(text)}\n`;
+    const until = Math.max(one.end, one.begin + 1_000);
+    return `${stamp(one.begin)} --> ${stamp(until)}\n<v ${names[one.who]}>${escape(whole(one))}\n`;
   });
   return ["WEBVTT\n", ...cues].join("\n");
 }
 
 function ordered(said: Iterable<Utterance>): Utterance[] {
   return [...said].filter(({ text }) => text.trim() !== "").sort((a, b) => a.begin - b.begin);
+}
+
+function whole({ text, note }: Utterance): string {
+  return note ? `${text} [${note}]` : text;
 }
 
 /** An empty line would end the cue, and "-->" begin another. */

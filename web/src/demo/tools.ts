@@ -3,6 +3,7 @@
 
 import type { FunctionDeclaration, FunctionCall, Session, ToolCall, ToolCallDetail } from "/livevalet.js";
 import type { Captions } from "./captions";
+import type { Utterance } from "./record";
 
 /** They count where the profile leaves tools to the page. */
 export const declarations: FunctionDeclaration[] = [
@@ -22,13 +23,13 @@ const outcomes: Record<ToolCallDetail["state"], string> = {
 };
 
 export class ToolCards {
-  #log: HTMLElement;
   #captions: Captions;
   #cards = new Map<string, Card>();
+  #announce: (text: string) => void;
 
-  constructor(log: HTMLElement, captions: Captions) {
-    this.#log = log;
+  constructor(captions: Captions, announce: (text: string) => void) {
     this.#captions = captions;
+    this.#announce = announce;
   }
 
   /** Answers the calls of a conversation, and shows all that it has. */
@@ -40,7 +41,11 @@ export class ToolCards {
     });
     session.tools.add({
       name: "set_theme",
-      approve: (args, call) => this.#card(call.id, call.name).ask(`Make the page ${theme(args)}?`, call),
+      approve: (args, call) => {
+        const question = `Make the page ${theme(args)}?`;
+        this.#announce(`${call.name}: ${question}`);
+        return this.#card(call.id, call.name).ask(question, call);
+      },
       handler: (args, call) => {
         document.documentElement.dataset.theme = theme(args);
         return this.#card(call.id, call.name).gave({ theme: theme(args) });
@@ -49,9 +54,7 @@ export class ToolCards {
     session.addEventListener("message", ({ detail }) => {
       for (const call of detail.toolCall?.functionCalls ?? []) this.#card(call.id!, call.name!).called(call);
     });
-    session.addEventListener("toolcall", ({ detail: { id, name, state } }) => {
-      this.#captions.keep(() => this.#card(id, name).is(state));
-    });
+    session.addEventListener("toolcall", ({ detail: { id, name, state } }) => this.#card(id, name).is(state));
   }
 
   #card(id: string, name: string): Card {
@@ -59,26 +62,34 @@ export class ToolCards {
     if (!card) {
       card = new Card(name);
       this.#cards.set(id, card);
-      this.#captions.keep(() => this.#log.append(card!.element));
+      this.#captions.add(card.element, card, performance.now());
     }
     return card;
   }
 }
 
-class Card {
+class Card implements Utterance {
+  readonly who = "tool";
+  begin = 0;
+  end = 0;
   readonly element = document.createElement("div");
+  #title = document.createElement("b");
   #args = document.createElement("code");
   #state = document.createElement("p");
   #answer = document.createElement("code");
   #denied = false;
 
   constructor(name: string) {
-    const title = document.createElement("b");
-    title.textContent = name;
+    this.#title.textContent = name;
     this.#state.textContent = outcomes.called;
     this.element.className = "card";
     this.element.dataset.tool = name;
-    this.element.append(title, this.#args, this.#state, this.#answer);
+    this.element.append(this.#title, this.#args, this.#state, this.#answer);
+  }
+
+  get text(): string {
+    const parts = [this.#title, this.#args, this.#answer.textContent ? this.#answer : this.#state];
+    return parts.map(({ textContent }) => textContent).filter(Boolean).join(" ");
   }
 
   called({ args }: FunctionCall): void {
@@ -97,16 +108,19 @@ class Card {
 
   /** Resolves with what the visitor says; that nobody wants to know any more is a no. */
   ask(question: string, { signal }: ToolCall): Promise<boolean> {
+    const asked = document.createElement("p");
     const choice = document.createElement("div");
     choice.className = "choice";
     choice.setAttribute("role", "group");
-    choice.ariaLabel = question;
-    this.#state.textContent = question;
-    this.#state.after(choice);
+    choice.ariaLabel = asked.textContent = question;
+    // The outcome takes the place of the buttons, so that nothing moves.
+    this.#state.replaceWith(asked, choice);
     return new Promise<boolean>((resolve) => {
       const settle = (allowed: boolean) => {
         this.#denied = !allowed && !signal.aborted;
-        for (const button of choice.querySelectorAll("button")) button.disabled = true; // they stay, so that nothing moves
+        if (choice.contains(document.activeElement)) this.element.closest<HTMLElement>("[tabindex]")?.focus();
+        this.#state.textContent = "";
+        choice.replaceChildren(this.#state);
         resolve(allowed);
       };
       for (const [text, allowed] of [["Allow", true], ["Don’t allow", false]] as const) {

@@ -127,6 +127,18 @@ test("lifeline: the end ends all that goes on, and nothing is taken after it", (
   same(life.end, 2_000);
 });
 
+test("lifeline: all that needs no growing words is told as it happens", () => {
+  const told: string[] = [];
+  const life = new Lifeline(0, ({ kind, words }) => told.push(`${kind}: ${words.replaceAll("\u00a0", " ")}`));
+  const script: [number, News][] = [
+    [10, { type: "fault", words: "emulator: jitter" }],
+    [20, { type: "message", detail: { serverContent: { interrupted: true } } } as News],
+    [8_000, { type: "stalled", detail: { ended: false, waitedMs: 8_000 } }],
+  ];
+  for (const [at, news] of script) life.take(news, at);
+  same(told, ["fault: emulator: jitter", "barge-in: interrupted, while the model said nothing", "silence: no answer for 8.0 s"]);
+});
+
 test("lifeline: what was said is in the words of its mark", () => {
   const { life } = live([
     ...start,

@@ -10,6 +10,13 @@ test("record: text has one line each, in order, with times from the begin", () =
   );
 });
 
+test("record: calls are in it, and what was interrupted says so", () => {
+  const interrupted = { ...said("A long", 1_000, 1_500, "model"), note: "interrupted, 0.3 s of 2.0 s heard" };
+  const kept = [interrupted, said('get_time → {"time":"noon"}', 500, 600, "tool")];
+  same(toText(kept), '[00:00:00] Tool: get_time → {"time":"noon"}\n[00:00:01] Model: A long [interrupted, 0.3 s of 2.0 s heard]\n');
+  same(toVTT(kept).includes("<v Model>A long [interrupted, 0.3 s of 2.0 s heard]\n"), true);
+});
+
 test("record: VTT has a header, and cues that take up time", () => {
   same(
     toVTT([said("hello", 1_234, 1_234), said("Hello Ada.", 3_601_000, 3_603_250.4, "model")]),

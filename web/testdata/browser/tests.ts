@@ -14,5 +14,6 @@ import "./life";
 import "./doctor";
 import "./lifeline";
 import "./record";
+import "./captions";
 
 export { names, run } from "./harness";
