@@ -17,13 +17,15 @@ const beside: Partial<Record<Kind, number>> = { goaway: -28, handle: 12, fault: 
 const secondRow = 12;
 /** The part of the view that is kept for what is to come. */
 const ahead = 0.1;
-/** SVG becomes slow beyond. */
+/** What a short conversation fills, in milliseconds; a longer one twice of it, and so on. */
+const least = 30_000;
+/** SVG becomes slow beyond so many pixels. */
 const widest = 60_000;
 
 const steps = [5, 10, 20, 30, 60, 120, 300, 600, 1_200, 3_600].map((s) => s * 1_000);
 
 export class LifelineView {
-  /** Milliseconds that fill the view; Infinity for all of it. */
+  /** The most milliseconds that fill the view; Infinity for all of it. */
   #span = 60_000;
   #life: Lifeline | undefined;
   #shapes = new Map<Item, { group: SVGGElement; form: string }>();
@@ -57,6 +59,7 @@ export class LifelineView {
     scroller.addEventListener("scroll", () => {
       this.#following = scroller.scrollLeft + scroller.clientWidth >= scroller.scrollWidth - 8;
       this.#toNow.toggleAttribute("data-on", !this.#following);
+      if (!this.#following) this.draw();
     });
     for (const type of ["pointermove", "pointerdown"] as const) scroller.addEventListener(type, (event) => this.#select(this.#near(event)));
     // A finger leaves when it is lifted.
@@ -91,18 +94,25 @@ export class LifelineView {
     if (!life || view === 0) return;
     const now = life.end ?? performance.now();
     const lasted = now - life.begin;
-    this.#scale = Math.min(((1 - ahead) * view) / (this.#span === Infinity ? Math.max(lasted, 20_000) : this.#span), widest / lasted);
+    this.#scale = ((1 - ahead) * view) / this.#window(lasted, view);
     const width = Math.max(view, Math.round(lasted * this.#scale + ahead * view));
     set(this.#svg, { width });
     const x = this.#x(now);
     set(this.#now, { x1: x, x2: x });
-    this.#drawAxis(width);
+    // Of a long conversation, only what is near the view.
+    const middle = (this.#following ? width - view : this.#scroller.scrollLeft) + view / 2;
+    const [from, to] = [middle - 1.5 * view, middle + 1.5 * view];
+    this.#drawAxis(from, Math.min(to, width));
 
     const labelled: Partial<Record<Lane, number>> = {};
-    for (const item of life.items) this.#drawItem(item, now, labelled);
+    const near = new Set<Item>();
+    for (const item of life.items) {
+      if (this.#x(item.end ?? Math.max(now, item.due ?? 0)) < from || this.#x(item.begin) > to) continue;
+      near.add(item);
+      this.#drawItem(item, now, labelled);
+    }
     for (const [item, { group }] of this.#shapes) {
-      if (this.#shapes.size === life.items.length) break;
-      if (life.items.includes(item)) continue;
+      if (near.has(item)) continue;
       group.remove();
       this.#shapes.delete(item);
     }
@@ -110,20 +120,31 @@ export class LifelineView {
     if (this.#following) this.#scroller.scrollLeft = this.#scroller.scrollWidth;
   }
 
+  /** The milliseconds that fill the view. It grows by leaps: each draws everything anew. */
+  #window(lasted: number, view: number): number {
+    let window = least;
+    while (window < Math.min(lasted, this.#span)) window *= 2;
+    window = Math.min(window, this.#span);
+    while (lasted * view > window * widest) window *= 2;
+    return window;
+  }
+
   #x(at: number): number {
     return round(8 + (at - this.#life!.begin) * this.#scale);
   }
 
-  #drawAxis(width: number): void {
+  #drawAxis(from: number, to: number): void {
     const step = steps.find((ms) => ms * this.#scale >= 72) ?? steps.at(-1)!;
-    const form = `${step} ${round(this.#scale * 1e6)} ${Math.floor(width / (step * this.#scale))}`;
+    const first = Math.max(0, Math.floor(from / (step * this.#scale)));
+    const last = Math.floor((to - 52) / (step * this.#scale));
+    const form = `${step} ${round(this.#scale * 1e6)} ${first} ${last}`;
     if (this.#axis.dataset.form === form) return;
     this.#axis.dataset.form = form;
     const ticks = [];
-    for (let ms = 0; ms * this.#scale < width - 44; ms += step) {
-      const x = round(8 + ms * this.#scale);
+    for (let i = first; i <= last; i++) {
+      const x = round(8 + i * step * this.#scale);
       const text = svg("text", { x: x + 4, y: height - 6 });
-      text.textContent = clock(ms);
+      text.textContent = clock(i * step);
       ticks.push(svg("line", { x1: x, x2: x, y1: 0, y2: height - 4 }), text);
     }
     this.#axis.replaceChildren(...ticks);
@@ -145,6 +166,7 @@ export class LifelineView {
       shape = { group: svg("g", { class: "item" }), form };
       shape.group.dataset.lane = item.lane;
       shape.group.dataset.kind = item.kind;
+      shape.group.toggleAttribute("data-selected", item === this.#selected);
       this.#drawn.append(shape.group);
       this.#shapes.set(item, shape);
     }
@@ -161,12 +183,12 @@ export class LifelineView {
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const now = this.#life.end ?? performance.now();
     let nearest: Item | undefined;
-    let least = 14;
+    let close = 14;
     for (const item of this.#life.items) {
       const away = Math.max(0, this.#x(item.begin) - x, x - this.#x(item.end ?? now)) + Math.max(0, Math.abs(y - middle(item.lane, item.row) - (beside[item.kind] ?? 0)) - 8);
       const moment = item.begin === item.end ? 5 : 0; // or the bar that it is on always wins
-      if (away - moment >= least) continue;
-      [nearest, least] = [item, away - moment];
+      if (away - moment >= close) continue;
+      [nearest, close] = [item, away - moment];
     }
     return nearest;
   }

@@ -13,6 +13,7 @@ import "./camera";
 import "./life";
 import "./doctor";
 import "./lifeline";
+import "./draw";
 import "./record";
 import "./captions";
 
