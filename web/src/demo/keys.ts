@@ -10,10 +10,11 @@ export interface Actions {
 
 export function listenToKeys({ talk, mute, type, help }: Actions): void {
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
     const target = event.target as Element;
     if (event.key === "Escape") {
-      if (document.querySelector(":popover-open")) return; // closes that
+      // What it closes, or leaves, is one thing; held longer it does not do the next.
+      if (event.repeat || document.querySelector(":popover-open")) return;
       if (target.matches("input, select")) (target as HTMLElement).blur();
       else if (talk.isOn()) talk.stop();
       return;
