@@ -80,7 +80,7 @@ func TestTheKeyboardTalks(t *testing.T) {
 	w.marks("speech", before+1)
 	space.Type = input.KeyUp
 	w.Do(space)
-	w.Wait(`!document.querySelector("#connect").hasAttribute("data-held")`)
+	w.Wait(`!document.querySelector("#connect").hasAttribute("data-held") && !document.querySelector("#lifeline [data-kind=speech][data-open]")`)
 	w.waitLive()
 
 	w.Do(chromedp.Focus("#lifeline"))

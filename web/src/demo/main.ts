@@ -53,6 +53,7 @@ const config: LiveConnectConfig = {
 let life: Lifeline | undefined;
 let abort: AbortController | undefined;
 let session: Session | undefined;
+let voice: Voice | undefined;
 
 // ---- what the page shows ---------------------------------------------------
 
@@ -104,7 +105,13 @@ function note(kind: string, text: string): void {
   while (events.childElementCount > 200) events.firstElementChild!.remove();
 }
 
+/** At each level, and by the clock: a microphone that is muted tells no more levels. */
+function hear(): void {
+  if (session) voice?.hear(session.microphone.level.rms, performance.now());
+}
+
 function tick(): void {
+  hear();
   const now = performance.now();
   element("token-left").textContent = tokenUntil === undefined ? "–" : clock(tokenUntil - now);
   const age = liveSince === undefined ? "–" : clock(now - liveSince);
@@ -269,8 +276,8 @@ function listen(session: Session): void {
     setMuted(true);
     note("status", "another tab took the microphone");
   });
-  const voice = new Voice((on, at) => tell({ type: "voice", on }, at));
-  microphone.addEventListener("level", () => voice.hear(microphone.level.rms, performance.now()));
+  voice = new Voice((on, at) => tell({ type: "voice", on }, at));
+  microphone.addEventListener("level", hear);
   camera.addEventListener("change", () => showSight());
   showSound();
 }
