@@ -106,7 +106,7 @@ export class Lifeline {
         if (!news.detail.ended) this.#moment("model", "silence", at, `no answer for ${short(news.detail.waitedMs)}`);
         return;
       case "emptyturn":
-        return this.#moment("model", "silence", at, "the model's turn was empty");
+        return this.#moment("model", "silence", at, `the model's turn was empty${news.detail.reason ? `: ${news.detail.reason}` : ""}`);
       case "dropped":
         return this.#moment("you", "dropped", at, `${Math.round(news.detail.ms)} ms of your sound were dropped`);
       case "closed":

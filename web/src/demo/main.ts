@@ -246,7 +246,7 @@ function listen(session: Session): void {
   });
   session.addEventListener("transcript", ({ detail }) => {
     captions.show(detail, performance.now());
-    if (detail.final && !detail.typed) say(`${names[detail.who]}: ${detail.text}`);
+    if (detail.final && !detail.typed && detail.text) say(`${names[detail.who]}: ${detail.text}`);
     for (const id of ["save-text", "save-vtt"]) button(id).disabled = false;
   });
   session.addEventListener("toolcall", ({ detail: { name, state } }) => note("status", `${name} ${state}`));

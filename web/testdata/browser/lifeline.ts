@@ -134,9 +134,10 @@ test("lifeline: all that needs no growing words is told as it happens", () => {
     [10, { type: "fault", words: "emulator: jitter" }],
     [20, { type: "message", detail: { serverContent: { interrupted: true } } } as News],
     [8_000, { type: "stalled", detail: { ended: false, waitedMs: 8_000 } }],
+    [9_000, { type: "emptyturn", detail: { reason: "SAFETY" } }],
   ];
   for (const [at, news] of script) life.take(news, at);
-  same(told, ["fault: emulator: jitter", "barge-in: interrupted, while the model said nothing", "silence: no answer for 8.0 s"]);
+  same(told, ["fault: emulator: jitter", "barge-in: interrupted, while the model said nothing", "silence: no answer for 8.0 s", "silence: the model's turn was empty: SAFETY"]);
 });
 
 test("lifeline: what was said is in the words of its mark", () => {
