@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/livevalet/livevalet/scripts/child"
+	"github.com/livevalet/livevalet/scripts/chromium"
 )
 
 // Serve runs bin/livevalet, which `make build` made, with args until the test
@@ -64,16 +65,6 @@ func root(t testing.TB) string {
 	return ""
 }
 
-// flags keep Chromium quiet on the network; the rest are chromedp's own.
-var flags = append(chromedp.DefaultExecAllocatorOptions[:],
-	chromedp.Flag("headless", "new"),
-	chromedp.DisableGPU,
-	chromedp.Flag("disable-quic", true),
-	chromedp.Flag("disable-component-update", true),
-	chromedp.WindowSize(1280, 900),
-	chromedp.WSURLReadTimeout(time.Minute), // a busy machine starts it slowly
-)
-
 // A Browser is one Chromium with an empty profile.
 type Browser struct {
 	t   testing.TB
@@ -84,14 +75,10 @@ type Browser struct {
 // a fake microphone, say.
 func Launch(t testing.TB, more ...chromedp.ExecAllocatorOption) *Browser {
 	t.Helper()
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(flags[:len(flags):len(flags)], more...)...)
-	ctx, _ := chromedp.NewContext(allocator)
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // waits until it is gone
-		stop()
-	})
-	if err := chromedp.Run(ctx); err != nil {
-		t.Fatalf("start Chromium (Debian's package chromium): %v", err)
+	ctx, stop, err := chromium.Start(context.Background(), more...)
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(stop)
 	return &Browser{t, ctx}
 }
