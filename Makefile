@@ -11,7 +11,7 @@ help:
 	@echo 'make test-engines  the page in Chromium, Firefox and WebKitGTK, which it'
 	@echo '             installs if it may; about four minutes'
 	@echo 'make soak    fuzz and property tests in their long form; a minute for each target'
-	@echo 'make bench   measure the program under load, with tables; about two minutes'
+	@echo 'make bench   measure the program under load, with tables; about four minutes'
 	@echo 'make fmt     format the Go files'
 	@echo 'make clean   remove what the build made and remembered'
 

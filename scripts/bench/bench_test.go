@@ -8,12 +8,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
 	"github.com/livevalet/livevalet/issuer/emulator"
@@ -217,6 +219,80 @@ func TestResidentMemoryIsThatOfTheProcess(t *testing.T) {
 	after, err := residentMemory(os.Getpid())
 	if err != nil || after-before < int64(len(ballast))/2 || after-before > 2*int64(len(ballast)) {
 		t.Errorf("%d bytes more make %d more, %v", len(ballast), after-before, err)
+	}
+}
+
+func TestASlowLineIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &slowListener{bits: 8e6}
+		begin := time.Now()
+		var group sync.WaitGroup
+		for range 3 {
+			group.Go(func() {
+				ours, theirs := net.Pipe()
+				go io.Copy(io.Discard, theirs)
+				if n, err := (slowConn{ours, l}).Write(make([]byte, 10_000)); n != 10_000 || err != nil {
+					t.Errorf("%d bytes, %v", n, err)
+				}
+				ours.Close()
+			})
+		}
+		group.Wait()
+		if took := time.Since(begin); took != 30*time.Millisecond {
+			t.Errorf("30 kB took %v at 1 MB/s", took)
+		}
+	})
+}
+
+func TestAFrontFloodsThePageThatItPassesOnTo(t *testing.T) {
+	var e emulator.Server
+	defer e.Close()
+	ts := httptest.NewServer(&e)
+	defer ts.Close()
+	f, err := newFront(ts.URL, "", line{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.server.Close()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	page, err := (&service{url: f.url, client: client}).open(t.Context(), `"model":"models/gemini-3.8-live"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.CloseNow()
+	if err := f.flood(t.Context(), 1); err == nil {
+		t.Error("there was no sound to flood it with")
+	}
+	next := func() string {
+		_, message, err := page.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(message)
+	}
+	if err := page.Write(t.Context(), websocket.MessageText, []byte(`{"realtimeInput":{"text":"my name is Ada"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(next(), "inlineData") {
+	}
+	e.Advance(time.Minute)
+	for !strings.Contains(next(), "turnComplete") {
+	}
+	if err := f.flood(t.Context(), 10); err != nil {
+		t.Fatal(err)
+	}
+	first := next()
+	for range 9 {
+		if next() != first || !strings.Contains(first, "inlineData") {
+			t.Errorf("it was flooded with %.100q", first)
+		}
+	}
+}
+
+func TestTheLongestGap(t *testing.T) {
+	begin := time.Now()
+	if got := longestGap([]time.Time{begin, begin.Add(20), begin.Add(520), begin.Add(540)}); got != 500 {
+		t.Errorf("got %d", got)
 	}
 }
 

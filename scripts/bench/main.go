@@ -5,8 +5,8 @@
 //
 // The emulator runs as a process of its own, on the same machine and the same
 // cores as its clients. A target that is missed is marked, and the status is 1
-// then. It takes about two minutes and runs on Linux and macOS; the token
-// endpoint that the issuer is measured beside needs Node.
+// then. It takes about four minutes and runs on Linux and macOS; what issuer and
+// page are measured beside needs Node and npm, and pages need Chromium.
 package main
 
 import (
@@ -39,8 +39,22 @@ func main() {
 	flag.IntVar(&k.fast, "tokens", 20000, "tokens that each endpoint gives as fast as it can")
 	flag.DurationVar(&k.lasts, "paced", 10*time.Second, "how long each endpoint gives them at 500/s")
 	flag.StringVar(&k.binary, "binary", "bin/livevalet", "the program to measure")
+	st := start{sdk: k.sdk}
+	flag.IntVar(&st.times, "starts", 10, "pages that begin a conversation")
+	ta := talk{sdk: k.sdk}
+	flag.IntVar(&ta.blocks, "blocks", 5, "times that a page with a microphone is blocked")
+	so := sound{sdk: k.sdk}
+	flag.IntVar(&so.messages, "sound", 2000, "messages of sound that come to a page at once")
 	flag.Parse()
-	missed, err := run(ctx, k.binary, []measurement{g.measure, d.measure, i.measure, k.measure}, os.Stdout)
+	missed, err := run(ctx, k.binary, []measurement{
+		{"emulate", g.measure},
+		{"emulate", d.measure},
+		{"emulate", i.measure},
+		{"emulate", k.measure},
+		{"dev", st.measure},
+		{"dev", ta.measure},
+		{"dev", so.measure},
+	}, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
@@ -49,14 +63,17 @@ func main() {
 	}
 }
 
-// measurement measures one thing.
-type measurement func(context.Context, *service) (table, error)
+// measurement measures one thing of the program's.
+type measurement struct {
+	command string // of the program
+	measure func(context.Context, *service) (table, error)
+}
 
 // run measures one thing after the other, each against a fresh process.
 func run(ctx context.Context, binary string, measurements []measurement, out io.Writer) (missed bool, err error) {
 	fmt.Fprintf(out, "emulator on %d cores, %s %s/%s\n\n", runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	for _, measure := range measurements {
-		t, err := withEmulator(ctx, binary, measure)
+	for _, m := range measurements {
+		t, err := m.run(ctx, binary)
 		if err != nil {
 			return false, err
 		}
@@ -66,12 +83,12 @@ func run(ctx context.Context, binary string, measurements []measurement, out io.
 	return missed, nil
 }
 
-func withEmulator(ctx context.Context, binary string, measure measurement) (table, error) {
-	server, err := child.Serve(ctx, child.Command(ctx, binary, "emulate", "--listen", "127.0.0.1:0"))
+func (m measurement) run(ctx context.Context, binary string) (table, error) {
+	server, err := child.Serve(ctx, child.Command(ctx, binary, m.command, "--listen", "127.0.0.1:0"))
 	if err != nil {
 		return table{}, err
 	}
-	t, err := measure(ctx, &service{
+	t, err := m.measure(ctx, &service{
 		url:    server.URL,
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: parallel}},
 		memory: func() (int64, error) { return residentMemory(server.PID()) },

@@ -144,16 +144,9 @@ func (k tokens) issuer(ctx context.Context, s *service, dir string, store store)
 
 // node measures the endpoint in Node.
 func (k tokens) node(ctx context.Context, s *service, dir string) (outcome, error) {
-	modules, err := filepath.Abs(filepath.Join(k.sdk, "node_modules"))
+	modules, err := installSDK(ctx, k.sdk)
 	if err != nil {
 		return outcome{}, err
-	}
-	if _, err := os.Stat(modules); err != nil {
-		npm := child.Command(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-		npm.Dir = k.sdk
-		if err := child.Run(npm); err != nil {
-			return outcome{}, fmt.Errorf("install the SDK in %s: %w", k.sdk, err)
-		}
 	}
 	script := filepath.Join(dir, "endpoint.mjs")
 	// Modules are looked for beside the script.
