@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -62,9 +64,35 @@ func (p *project) tool(ctx context.Context, name string) (string, error) {
 	return output(ctx, p.root, "go", "tool", "-n", name)
 }
 
+// drivers are the packages whose tests drive browsers, and wait for them.
+var drivers = []string{"./scripts/browser", "./web"}
+
 // nativeTests run after the build, as the page's tests open what it made, and
-// without vet, which has a step of its own.
-func (p *project) nativeTests(ctx context.Context) (tally, report) {
-	return events(p.in(ctx, "", "go", "test", "-json", "-race", "-count=1", "-vet=off",
-		"-timeout=8m", "-tags=bundle", "./..."))
+// without vet, which has a step of its own. The drivers begin first and run beside
+// all others, which would else leave a core idle at the end: one after the other, as
+// each has a browser for every core. They go without the race detector, that sees
+// nothing of the programs and pages that they drive.
+func (p *project) nativeTests(ctx context.Context) (result tally, why report) {
+	const tags = "-tags=bundle"
+	driving, err := output(ctx, p.root, "go", append([]string{"list", tags}, drivers...)...)
+	if err != nil {
+		return tally{failed: 1}, report(err.Error())
+	}
+	all, err := output(ctx, p.root, "go", "list", tags, "./...")
+	if err != nil {
+		return tally{failed: 1}, report(err.Error())
+	}
+	apart := strings.Fields(driving)
+	others := slices.DeleteFunc(strings.Fields(all), func(pkg string) bool { return slices.Contains(apart, pkg) })
+
+	test := func(packages []string, more ...string) (tally, report) {
+		args := append([]string{"test", "-json", "-count=1", "-vet=off", "-timeout=12m", tags}, more...)
+		return events(p.in(ctx, "", "go", append(args, packages...)...))
+	}
+	var group sync.WaitGroup
+	group.Go(func() { result, why = test(apart, "-p=1") })
+	beside, told := test(others, "-race")
+	group.Wait()
+	result.add(beside)
+	return result, told + why
 }
