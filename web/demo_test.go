@@ -43,6 +43,10 @@ func TestDemo(t *testing.T) {
 	expect(t, page, "whoever typed so far is told that there is no microphone, and stays in the conversation",
 		`$("#problem").textContent.startsWith("There is no microphone.") && $("#mute").ariaPressed === "true" && $("#status").dataset.state === "live"`)
 
+	page.Type("#text", "hello\r")
+	expect(t, page, "that stays until the next attempt, whatever sounds meanwhile",
+		`Number($("#level").dataset.heardMs) > 300 && $("#problem").textContent.startsWith("There is no microphone.")`)
+
 	page.Type("#text", "!resume\r")
 	expect(t, page, "a recovery is told in the status line and in the list",
 		`$("#status").textContent === "Live, resumed with the same token after 84\u00a0ms"

@@ -325,12 +325,22 @@ function setMuted(muted: boolean): void {
   if (!microphone) return;
   microphone.muted = muted;
   if (!muted && microphone.state === "off") {
-    microphone.start(microphoneOptions()).then(showDevices, (error) => {
-      setMuted(true);
-      showProblem(adviceFor(error));
-    });
+    void attempt(microphone.start(microphoneOptions())).then((started) => (started ? void showDevices() : setMuted(true)));
   }
   showState(state, element("status").textContent);
+}
+
+/** What came of an earlier attempt is forgotten. */
+async function attempt(what: Promise<void>): Promise<boolean> {
+  showProblem(soundProblem);
+  try {
+    await what;
+    return true;
+  } catch (error) {
+    const failure = error as LiveValetError;
+    if (failure.code !== "aborted") showProblem(adviceFor(failure));
+    return false;
+  }
 }
 
 function press(): void {
@@ -371,12 +381,7 @@ async function share(source: Sight): Promise<void> {
   camera.stop();
   if (ends) return;
   sight = source;
-  showProblem(soundProblem);
-  try {
-    await camera.start({ source });
-  } catch (error) {
-    if ((error as LiveValetError).code !== "aborted") showProblem(adviceFor(error as LiveValetError));
-  }
+  await attempt(camera.start({ source }));
 }
 
 function showSight(): void {
@@ -444,8 +449,8 @@ mode.addEventListener("change", () => {
   showState(state, element("status").textContent);
 });
 volume.addEventListener("input", () => session && (session.speaker.volume = Number(volume.value)));
-microphones.addEventListener("change", () => session?.microphone.use(microphones.value).catch((error) => showProblem(adviceFor(error))));
-speakers.addEventListener("change", () => session?.speaker.use(speakers.value).catch((error) => showProblem(adviceFor(error))));
+microphones.addEventListener("change", () => session && void attempt(session.microphone.use(microphones.value)));
+speakers.addEventListener("change", () => session && void attempt(session.speaker.use(speakers.value)));
 element("settings").addEventListener("toggle", () => void showDevices());
 
 element<HTMLFormElement>("composer").addEventListener("submit", (event) => {
