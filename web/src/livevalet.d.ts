@@ -298,6 +298,7 @@ export interface Speaker extends EventTarget {
   /**
    * The browser holds sound back: it was not started in a click, or a phone call or
    * another app has taken it. It goes on, with nothing lost, at the next click or key.
+   * So it does if the worklets' file did not load again after that.
    */
   readonly blocked: boolean;
 
@@ -365,6 +366,12 @@ export interface Microphone extends EventTarget {
   readonly level: MicrophoneLevel;
   /** Nothing but digital silence for 5 s: it is switched off, or dead. */
   readonly silent: boolean;
+  /**
+   * The browser holds sound back: it was not started in a click, or a phone call or
+   * another app has taken it. It goes on at the next click or key; until then
+   * nothing is heard, and a {@link start} is pending.
+   */
+  readonly blocked: boolean;
   /** What the browser granted; absent without a device. */
   readonly settings: MicrophoneSettings | undefined;
   /** Nothing is heard while true. The device stays open. After a second the service is told that the sound has ended. */
@@ -455,8 +462,10 @@ export interface MicrophoneSettings {
 }
 
 export interface MicrophoneEventMap {
-  /** Of state, mode, settings, `muted` or `silent`. */
+  /** Of state, mode, settings, `muted` or `silent`; or `blocked` is false again. */
   change: Event;
+  /** `blocked` is true. */
+  blocked: Event;
   level: Event;
   /** Another tab took over: it stopped. */
   taken: Event;

@@ -35,6 +35,8 @@ export class Sound extends EventTarget {
   #look: ReturnType<typeof setInterval> | undefined;
   /** When its clock was seen to move, or need not. */
   #moved = 0;
+  /** What was there could not be made again in it. */
+  #failed = false;
 
   /**
    * The context, made or resumed now: browsers let sound begin only inside a
@@ -67,12 +69,19 @@ export class Sound extends EventTarget {
     return new AudioWorkletNode(context, processor, options);
   }
 
+  /** What was there cannot be made again in the new context: it is, in another, at the next gesture. */
+  fail(): void {
+    this.#failed = true;
+    this.#judge(true);
+  }
+
   /**
    * The processor is not needed for now. A context that nobody needs rests, once what
    * is cut short has faded: it costs power, and on phones it holds other sound back.
    */
   rest(processor: Processor): void {
     this.#users.delete(processor);
+    if (this.#users.size === 0) this.#failed = false;
     setTimeout(() => this.#users.size === 0 && void this.#context?.suspend().catch(() => {}), fading);
   }
 
@@ -114,7 +123,8 @@ export class Sound extends EventTarget {
       const rests = this.#users.size === 0;
       if (rests || currentTime !== clock) [clock, this.#moved] = [currentTime, now];
       // TypeScript does not know what Safari says of phone calls.
-      this.#judge(!rests && ((state as string) === "interrupted" || now - this.#moved >= longestStill));
+      const held = (state as string) === "interrupted" || now - this.#moved >= longestStill;
+      this.#judge(!rests && (held || this.#failed));
     };
     this.#look = setInterval(look, lookEvery);
     context.onstatechange = look;
@@ -126,6 +136,7 @@ export class Sound extends EventTarget {
     clearInterval(this.#look);
     if (context) context.onstatechange = null;
     this.#context = this.#loaded = undefined;
+    this.#failed = false;
     this.#judge(false);
     return context;
   }

@@ -82,7 +82,12 @@ export class Microphone extends EventTarget implements api.Microphone {
     this.#sound = sound;
     this.#post = post;
     this.#tellLost = tellLost;
-    sound.addEventListener("blocked", () => this.#hear(none)); // The worklet says nothing then.
+    sound.addEventListener("blocked", () => {
+      if (!this.#run) return;
+      this.#hear(none); // The worklet says nothing then.
+      this.dispatchEvent(new Event("blocked"));
+    });
+    sound.addEventListener("running", () => this.#run && this.#change());
     sound.addEventListener("renewed", () => {
       if (!this.#run) return;
       this.#make();
@@ -101,6 +106,10 @@ export class Microphone extends EventTarget implements api.Microphone {
 
   get silent(): boolean {
     return this.#silent;
+  }
+
+  get blocked(): boolean {
+    return this.#run !== undefined && this.#sound.blocked;
   }
 
   get settings(): api.MicrophoneSettings | undefined {

@@ -50,7 +50,7 @@ export class Speaker extends EventTarget {
     this.#muted = muted;
     sound.addEventListener("blocked", () => this.#started && this.#dispatch("blocked"));
     sound.addEventListener("running", () => this.#started && this.#dispatch("change"));
-    sound.addEventListener("renewed", () => this.#started && this.#attach().catch(reportError));
+    sound.addEventListener("renewed", () => this.#started && this.#attach().catch(() => sound.fail()));
   }
 
   get blocked(): boolean {

@@ -3,7 +3,7 @@ import { Capture, type Mark, type Recorded } from "../../src/sound/capture";
 import type { FromMicrophone, Passing } from "../../src/sound/microphone.worklet";
 import { within } from "./api";
 import { after, fail, rejection, same, test, thrown, until } from "./harness";
-import { click, spied } from "./speaker";
+import { click, loading, spied } from "./speaker";
 import { journal } from "./tokens";
 
 const { mediaDevices } = navigator;
@@ -380,19 +380,26 @@ test("in a context that is made anew the microphone is heard again", () =>
     }),
   ));
 
-/** What a worklet's file does meanwhile, in place of loading. */
-async function loading(load: (own: () => Promise<void>) => Promise<void>, use: () => Promise<void>): Promise<void> {
-  const { prototype } = AudioWorklet;
-  const own = prototype.addModule;
-  prototype.addModule = function (url) {
-    return load(() => own.call(this, url));
-  };
-  try {
-    await use();
-  } finally {
-    prototype.addModule = own;
-  }
-}
+test("a microphone alone tells that the browser holds sound back, and starts at the next click", () =>
+  spied((contexts) =>
+    Devices.with(async () => {
+      const held = async (own: () => Promise<void>) => {
+        if (contexts.length === 1) await contexts[0]!.suspend();
+        await own();
+      };
+      await loading(held, () =>
+        within({}, async ({ microphone, speaker }) => {
+          const events: string[] = [];
+          for (const type of ["blocked", "change"]) microphone.addEventListener(type, () => events.push(`${type} ${microphone.blocked} ${microphone.state}`));
+          const started = microphone.start();
+          await until(() => microphone.blocked, "it is noticed");
+          same([events, speaker.blocked], [["change false asking", "blocked true asking"], false]);
+          click();
+          await started;
+          same(events.slice(2), ["change false asking", "change false on"]);
+        }));
+    }),
+  ));
 
 test("a microphone that is not heard in a new context is off and not lost, and starts again", () =>
   spied((contexts) =>

@@ -28,6 +28,20 @@ export async function spied(use: (contexts: AudioContext[], calls: string[]) => 
   }
 }
 
+/** What a worklet's file does meanwhile, in place of loading. */
+export async function loading(load: (own: () => Promise<void>) => Promise<void>, use: () => Promise<void>): Promise<void> {
+  const { prototype } = AudioWorklet;
+  const own = prototype.addModule;
+  prototype.addModule = function (url) {
+    return load(() => own.call(this, url));
+  };
+  try {
+    await use();
+  } finally {
+    prototype.addModule = own;
+  }
+}
+
 function heardBy(speaker: Speaker): HeardDetail[] {
   const heard: HeardDetail[] = [];
   speaker.addEventListener("heard", ({ detail }) => heard.push(detail));
@@ -252,6 +266,28 @@ test("a context whose clock stands still is told, and made anew at the next clic
       same(contexts[0]!.state, "closed");
       click();
       same(contexts.length, 2);
+    });
+  }));
+
+test("a speaker that finds no worklet in a new context is still blocked, and made anew at the next click", () =>
+  spied(async (contexts) => {
+    await within({ speaker: true }, async (session) => {
+      const { speaker } = session;
+      const [heard, told] = [heardBy(speaker), [] as boolean[]];
+      await until(() => contexts[0]!.currentTime > 0, "the clock runs");
+      await contexts[0]!.suspend();
+      await until(() => speaker.blocked, "it is noticed");
+      speaker.addEventListener("blocked", () => told.push(speaker.blocked));
+      await session.sendRealtimeInput({ text: "hello" });
+      await loading(() => Promise.reject(new DOMException("", "AbortError")), async () => {
+        click();
+        await until(() => told.length > 0, "it is told");
+      });
+      await until(() => contexts[1]!.currentTime > 0.5, "its clock runs");
+      same([told, speaker.blocked], [[true], true]);
+      click();
+      await until(() => heard.length > 0, "the answer is heard");
+      same([heard, contexts.length, speaker.blocked], [[{ utterance: "2", ms: 300, of: 300, interrupted: false }], 3, false]);
     });
   }));
 
