@@ -16,6 +16,9 @@ export type ToSpeaker =
   /** Quieter, or as loud again. */
   | { type: "duck"; on: boolean };
 
+/** What it tells. flushed: the position when it was told to flush. */
+export type FromSpeaker = Report | { flushed: number };
+
 /** What it reports each 20 ms while there is sound, and for a while after. */
 export interface Report {
   /** Samples of what it was told to play that were played, or flushed. */
@@ -92,6 +95,8 @@ export class Playback {
   /** The model's words that grow: of the turn that goes on, or of the next, if they come before its sound. */
   #utterance: string | undefined;
   #heardMs = 0;
+  /** For each flush that the worklet has not told of: what it cut short, and what was known of it. */
+  #cuts: { turns: Turn[]; position: number }[] = [];
 
   #levels: number[] = [];
   #reported = 0;
@@ -116,15 +121,17 @@ export class Playback {
   /** Takes a worklet's end of the line. It gets what one before it has not played. */
   speak(port: MessagePort, copy: boolean): void {
     this.#port?.close();
+    this.#endCuts();
     this.#port = port;
     this.#copy = copy;
     this.#base = this.#position;
     let underruns = 0;
     port.onmessage = ({ data }) => {
-      const report = data as Report;
-      this.#underruns += report.underruns - underruns;
-      underruns = report.underruns;
-      this.#follow(report);
+      const news = data as FromSpeaker;
+      if ("flushed" in news) return this.#endCut(this.#base + news.flushed);
+      this.#underruns += news.underruns - underruns;
+      underruns = news.underruns;
+      this.#follow(news);
     };
     if (this.#ducked) this.#tell({ type: "duck", on: true });
     for (const { pcm, rate, ends } of this.#waiting) {
@@ -136,6 +143,8 @@ export class Playback {
   /** From now on the page gets the sound. */
   silence(): void {
     if (!this.#port) return;
+    this.#endCuts();
+    for (const turn of this.#turns.splice(0)) this.#end(turn, this.#position, false);
     this.#forget();
     this.#turn = undefined;
     this.#port.close();
@@ -205,7 +214,9 @@ export class Playback {
   #interrupt(): void {
     // Without a turn that goes on there is nothing that could come too late.
     if (this.#turn) this.#turn.interrupted = performance.now();
-    this.#forget(true);
+    if (this.#turns.length === 0) return;
+    this.#cuts.push({ turns: this.#turns.splice(0), position: this.#position });
+    this.#forget();
     this.#tell({ type: "flush" });
   }
 
@@ -234,21 +245,29 @@ export class Playback {
     for (let turn; (turn = this.#turns[0]); ) {
       this.#heardMs = heardOf(turn, this.#position);
       if (!turn.over || this.#position < turn.ends) return;
-      this.#end(turn, false);
+      this.#end(this.#turns.shift()!, this.#position, false);
     }
   }
 
+  /** Tells of the turns that the oldest flush cut short. */
+  #endCut(position: number): void {
+    for (const turn of this.#cuts.shift()!.turns) this.#end(turn, position, true);
+  }
+
+  /** The worklet tells of no flush any more. */
+  #endCuts(): void {
+    while (this.#cuts[0]) this.#endCut(this.#cuts[0].position);
+  }
+
   /** Nothing of what waits will be heard. */
-  #forget(interrupted = false): void {
-    while (this.#turns[0]) this.#end(this.#turns[0], interrupted);
+  #forget(): void {
     this.#waiting = [];
     this.#position = this.#sent;
     this.#paused = true;
   }
 
-  #end(turn: Turn, interrupted: boolean): void {
-    this.#turns.shift();
-    const ms = (this.#heardMs = heardOf(turn, this.#position));
+  #end(turn: Turn, position: number, interrupted: boolean): void {
+    const ms = (this.#heardMs = heardOf(turn, position));
     const { utterance } = turn;
     this.#news({ type: "heard", heard: { ...(utterance && { utterance }), ms, of: turn.ms + turn.lostMs, interrupted } });
   }

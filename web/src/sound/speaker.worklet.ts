@@ -3,7 +3,7 @@
 // the host's, and "end".
 
 import { JitterBuffer } from "./jitterbuffer";
-import { reportsKept, type Report, type ToSpeaker } from "./playback";
+import { reportsKept, type FromSpeaker, type ToSpeaker } from "./playback";
 
 /** −12 dB. */
 const ducked = 0.25;
@@ -53,6 +53,7 @@ class Speaker extends AudioWorkletProcessor {
         case "pause":
           return this.#buffer.pause();
         case "flush":
+          this.#tell({ flushed: this.#buffer.position });
           return this.#buffer.flush();
         case "duck":
           this.#target = message.on ? ducked : 1;
@@ -84,7 +85,11 @@ class Speaker extends AudioWorkletProcessor {
     const news = playing || level > 0 || position !== this.#position;
     this.#position = position;
     this.#silentReports = news ? 0 : this.#silentReports + 1;
-    if (this.#silentReports <= reportsKept) this.#host?.postMessage({ position, underruns, level, playing } satisfies Report);
+    if (this.#silentReports <= reportsKept) this.#tell({ position, underruns, level, playing });
+  }
+
+  #tell(message: FromSpeaker): void {
+    this.#host?.postMessage(message);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { EngineEvent } from "../../src/engine";
-import { Playback, type Report, type SpeakerNews, type ToSpeaker } from "../../src/sound/playback";
+import { Playback, type FromSpeaker, type SpeakerNews, type ToSpeaker } from "../../src/sound/playback";
 import { same, test } from "./harness";
 
 const base64 = (samples: number) => btoa("\0\x01".repeat(samples));
@@ -31,8 +31,13 @@ class Host {
   }
 
   /** The worklet has played so far. */
-  played(msPlayed: number, more: Partial<Report> = {}): void {
-    this.#port.onmessage({ data: { position: msPlayed * ms, underruns: 0, level: 0.5, playing: true, ...more } satisfies Report });
+  played(msPlayed: number, more: object = {}): void {
+    this.#port.onmessage({ data: { position: msPlayed * ms, underruns: 0, level: 0.5, playing: true, ...more } satisfies FromSpeaker });
+  }
+
+  /** It fell silent as it was told to, when it had played so far. */
+  flushed(msPlayed: number): void {
+    this.#port.onmessage({ data: { flushed: msPlayed * ms } satisfies FromSpeaker });
   }
 
   get heard(): unknown[] {
@@ -109,10 +114,10 @@ for (const [order, messages, wanted] of [
   ["interrupted, generationComplete, turnComplete", [sound(40), interrupted, generated, sound(1), complete], "40 flush pause pause"],
   ["interrupted with turnComplete", [sound(40), { ...sound(1), ...interrupted, ...complete }], "40 flush pause"],
   ["turnComplete, interrupted", [sound(40), generated, complete, interrupted], "40 pause pause flush"],
-  ["interrupted twice", [sound(40), interrupted, sound(1), interrupted, complete], "40 flush flush pause"],
-  ["interrupted before its sound", [{ ...sound(1), ...interrupted }, sound(2), complete], "flush pause"],
-  ["interrupted by nobody, while nothing is said", [interrupted], "flush"],
-  ["interrupted by nobody, between two turns", [sound(40), generated, complete, interrupted, interrupted], "40 pause pause flush flush"],
+  ["interrupted twice", [sound(40), interrupted, sound(1), interrupted, complete], "40 flush pause"],
+  ["interrupted before its sound", [{ ...sound(1), ...interrupted }, sound(2), complete], "pause"],
+  ["interrupted by nobody, while nothing is said", [interrupted], ""],
+  ["interrupted by nobody, between two turns", [sound(40), generated, complete, interrupted, interrupted], "40 pause pause flush"],
   ["turnComplete twice", [sound(40), interrupted, complete, complete], "40 flush pause"],
 ] as const) {
   test(`the next turn plays after: ${order}`, () => {
@@ -189,11 +194,31 @@ test("what was heard of a turn is told when it is interrupted", () => {
   host.hear(sound(40), sound(40));
   host.played(50);
   host.hear(interrupted);
-  host.played(60); // said before it was flushed
-  host.hear(complete);
+  host.hear(complete, sound(40));
   host.emit({ type: "transcript", id: "8", who: "model", text: "b", final: true });
-  same(host.heard, [{ utterance: "8", ms: 50, of: 80, interrupted: true }]);
+  host.played(60); // said before it was flushed, and read late
+  same(host.heard, []);
+  host.flushed(70);
+  same(host.heard, [{ utterance: "8", ms: 70, of: 80, interrupted: true }]);
+  host.hear(interrupted);
+  host.flushed(90);
+  same(host.heard.slice(1), [{ ms: 10, of: 40, interrupted: true }]);
 });
+
+for (const [what, end] of [
+  ["another takes its place", (host: Host) => void host.attach()],
+  ["the speaker is stopped", (host: Host) => host.playback.silence()],
+] as const) {
+  test(`what a worklet heard last is told if it never says when it fell silent: ${what}`, () => {
+    const host = new Host().attach();
+    host.hear(sound(80));
+    host.played(50);
+    host.hear(interrupted, complete, sound(40));
+    same(host.heard, []);
+    end(host);
+    same(host.heard[0], { ms: 50, of: 80, interrupted: true });
+  });
+}
 
 test("a turn that is interrupted before its words come is not taken for the one before", () => {
   const host = new Host().attach();
@@ -204,10 +229,12 @@ test("a turn that is interrupted before its words come is not taken for the one 
   words("8", true);
   host.played(40);
   host.hear(sound(40), interrupted, complete);
+  host.flushed(60);
   words("9", false); // they trail it
   host.hear(sound(40));
   words("9", true);
   host.hear(interrupted);
+  host.flushed(90);
   same(host.heard.map(({ utterance }: any) => utterance), ["8", undefined, undefined]);
 });
 

@@ -1,6 +1,6 @@
 import { connect } from "/livevalet.js";
 import type { ConnectOptions, HeardDetail, Session, Speaker } from "/livevalet.js";
-import type { ToSpeaker } from "../../src/sound/playback";
+import type { FromSpeaker, ToSpeaker } from "../../src/sound/playback";
 import { within } from "./api";
 import { noise, whole } from "./jitterbuffer";
 import { after, fail, rejection, same, test, thrown, until } from "./harness";
@@ -318,12 +318,13 @@ interface Step {
 }
 
 /** What the worklet plays. Each step is taken between two pieces, however late the threads are. */
-async function render(seconds: number, steps: Step[]): Promise<Float32Array> {
+async function render(seconds: number, steps: Step[], tell = (_: FromSpeaker) => {}): Promise<Float32Array> {
   const context = new OfflineAudioContext(1, seconds * rate, rate);
   await Promise.all([context.audioWorklet.addModule("/worklets.js"), context.audioWorklet.addModule("/echo.js")]);
   const speaker = new AudioWorkletNode(context, "livevalet-speaker", { numberOfInputs: 0, outputChannelCount: [1] });
   const echo = new AudioWorkletNode(context, "echo");
   const { port1, port2 } = new MessageChannel();
+  port1.onmessage = ({ data }) => tell(data);
   speaker.port.postMessage(port2, [port2]);
   speaker.connect(context.destination);
   const arrived = () => new Promise((resolve) => ((echo.port.onmessage = resolve), echo.port.postMessage("")));
@@ -355,9 +356,13 @@ test("the worklet plays what it is sent, sample for sample", async () => {
   same(wanted.findIndex((sample, i) => output[lag + i] !== sample), -1, "the first sample that differs");
 });
 
-test("it falls silent within 10 ms of a flush, and plays the next turn", async () => {
+test("it falls silent within 10 ms of a flush, tells how much was played, and plays the next turn", async () => {
   const next = noise(0.2, 2);
-  const output = await render(1, [play(0, noise(5)), { at: 0.4, tell: { type: "flush" } }, play(0.6, next), { at: 0.6, tell: { type: "pause" } }]);
+  const flushed: number[] = [];
+  const output = await render(1, [play(0, noise(5)), { at: 0.4, tell: { type: "flush" } }, play(0.6, next), { at: 0.6, tell: { type: "pause" } }],
+    (news) => "flushed" in news && flushed.push(news.flushed / 24_000));
+  await until(() => flushed.length > 0, "it is told");
+  if (flushed.length !== 1 || Math.abs(flushed[0]! - 0.4) > 0.005) fail(`it played ${flushed} s`);
   if (level(output.subarray(0.38 * rate, 0.4 * rate)) < 0.1) fail("it did not play");
   same(output.subarray(0.41 * rate, 0.6 * rate).findIndex((sample) => sample !== 0), -1, "sound after the flush");
   const wanted = whole(next, rate);
