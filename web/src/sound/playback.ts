@@ -44,6 +44,9 @@ const longestReport = 2_000;
 /** Sound that waits to be heard is kept that far. Seconds: 29 MB at 24 kHz. */
 const mostWaiting = 600;
 
+/** Seconds in which sound that goes on in another worklet becomes as loud as it was. */
+const swelling = 0.005;
+
 /** Messages are under way for less (ms): after that, sound is of another turn, though nobody said that the old one is over. */
 const lateness = 3_000;
 
@@ -134,8 +137,10 @@ export class Playback {
       this.#follow(news);
     };
     if (this.#ducked) this.#tell({ type: "duck", on: true });
-    for (const { pcm, rate, ends } of this.#waiting) {
-      this.#tell({ type: "play", pcm: pcm.slice(Math.max(0, this.#position - ends + pcm.length)), rate });
+    for (const [i, { pcm, rate, ends }] of this.#waiting.entries()) {
+      const rest = pcm.slice(Math.max(0, this.#position - ends + pcm.length));
+      if (i === 0) swell(rest, swelling * rate);
+      this.#tell({ type: "play", pcm: rest, rate });
     }
     if (this.#paused) this.#tell({ type: "pause" });
   }
@@ -279,6 +284,11 @@ export class Playback {
 
 function heardOf({ begins, ends, ms }: Turn, position: number): number {
   return ends === begins ? 0 : ms * Math.min(Math.max(0, (position - begins) / (ends - begins)), 1);
+}
+
+/** What begins in the midst of a wave would click. */
+function swell(pcm: Int16Array, length: number): void {
+  for (let i = 0; i < Math.min(length, pcm.length); i++) pcm[i]! *= i / length;
 }
 
 /** Undefined if it is not sound that can be played. */

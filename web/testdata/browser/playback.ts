@@ -8,13 +8,18 @@ const ms = 24; // samples
 /** A host's playback, with a worklet that notes what it is told. */
 class Host {
   told: string[] = [];
+  pcm: Int16Array[] = [];
   news: SpeakerNews[] = [];
   playback = new Playback((news) => this.news.push(news));
   #port: any;
 
   attach(copy = false): this {
     this.#port = {
-      postMessage: (message: ToSpeaker) => this.told.push(message.type === "play" ? `${message.pcm.length / ms}${message.rate === 24_000 ? "" : `@${message.rate}`}` : message.type),
+      postMessage: (message: ToSpeaker) => {
+        if (message.type !== "play") return this.told.push(message.type);
+        this.pcm.push(message.pcm);
+        this.told.push(`${message.pcm.length / ms}${message.rate === 24_000 ? "" : `@${message.rate}`}`);
+      },
       close: () => this.told.push("closed"),
     };
     this.playback.speak(this.#port, copy);
@@ -242,9 +247,11 @@ test("another worklet gets what the one before it has not played", () => {
   const host = new Host().attach();
   host.hear(sound(40), sound(40), sound(40), generated);
   host.played(50, { underruns: 2 });
+  host.pcm = [];
   host.since;
   host.attach();
   same(host.since, "closed 30 40 pause");
+  same([host.pcm[0]!, host.pcm[1]!].map((pcm) => [0, 60, 120].map((i) => pcm[i])), [[0, 128, 256], [256, 256, 256]], "it swells within 5 ms");
   host.played(70, { underruns: 1 });
   host.hear(complete);
   same(host.heard, [{ ms: 120, of: 120, interrupted: false }]);
