@@ -9,9 +9,14 @@ import (
 	"time"
 )
 
-// longer is worth an answer that can be interrupted.
+// longer is worth an answer that can be interrupted, also by a probe that is late
+// by seconds.
 const longer = "Please tell me a long story about a lighthouse keeper and the ships that pass by night, " +
-	"and do not leave out the storm, the old boat, the lost dog and the morning after."
+	"and do not leave out the storm, the old boat, the lost dog and the morning after. " +
+	"Tell me what he cooks in the evening and whom he writes to, which of the ships he knows by their lights, " +
+	"and how the fog came in on the last day of October, when the lamp would not burn and nobody answered the bell. " +
+	"Then tell me of the girl who rowed out to him with the letter, of what was in it, and of the three words " +
+	"that he carved above the door before he left. Let the sea have a voice of its own, and take your time over it."
 
 const argument = "Request contains an invalid argument."
 

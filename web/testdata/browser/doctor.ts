@@ -51,7 +51,7 @@ test("of an exception the doctor measures the code, and not the text", async () 
   const checks = [check("a", () => Promise.reject(secret)), check("b", () => Promise.reject(new TypeError("secret")))];
   const results = await examine(checks, [], () => {});
   same([...results.values()].map(({ measured }) => measured), ["Error network, phase dial, close code 1006.", "Error TypeError."]);
-  same(results.get("a")!.advice, "Auth_tokens/secret is refused.");
+  same(results.get("a")!.advice, "auth_tokens/secret is refused.");
   const text = report(checks, results, { at: new Date(0), userAgent: "Browser/1" });
   same(text, "LiveValet doctor, 1970-01-01T00:00:00.000Z\nResult: 2 failed\nServer: unknown\nBrowser: Browser/1\n\n" +
     "failed   A: Error network, phase dial, close code 1006.\nfailed   B: Error TypeError.\n");
