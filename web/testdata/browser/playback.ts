@@ -16,9 +16,8 @@ class Host {
   attach(copy = false): this {
     this.#port = {
       postMessage: (message: ToSpeaker) => {
-        if (message.type !== "play") return this.told.push(message.type);
-        this.pcm.push(message.pcm);
-        this.told.push(`${message.pcm.length / ms}${message.rate === 24_000 ? "" : `@${message.rate}`}`);
+        if (message.type === "play") this.pcm.push(message.pcm);
+        this.told.push(message.type === "play" ? `${message.pcm.length / ms}${message.rate === 24_000 ? "" : `@${message.rate}`}` : message.type);
       },
       close: () => this.told.push("closed"),
     };
