@@ -66,10 +66,11 @@ func open(options, host js.Value) js.Value {
 				return s.Update(change, settle)
 			})
 		},
-		"stay":  func([]js.Value) { s.Stay() },
-		"wake":  func([]js.Value) { s.Wake() },
-		"doubt": func([]js.Value) { s.Doubt() },
-		"close": func([]js.Value) { s.Close() },
+		"dropPicture": func([]js.Value) { s.DropPicture() },
+		"stay":        func([]js.Value) { s.Stay() },
+		"wake":        func([]js.Value) { s.Wake() },
+		"doubt":       func([]js.Value) { s.Doubt() },
+		"close":       func([]js.Value) { s.Close() },
 	})
 	go func() {
 		_ = s.Run(context.Background()) // its last event tells how it ended

@@ -102,6 +102,16 @@ func (o *outbox) append(it *item) (evicted []*item, err error) {
 	return evicted, nil
 }
 
+// dropPicture drops the picture that waits.
+func (o *outbox) dropPicture() {
+	o.mu.Lock()
+	dropped := o.forgetPicture()
+	o.mu.Unlock()
+	for _, it := range dropped {
+		it.settled(ErrDropped)
+	}
+}
+
 // forgetPicture takes out the picture that waits, if one does.
 func (o *outbox) forgetPicture() (evicted []*item) {
 	for i, it := range o.items[o.next:] {

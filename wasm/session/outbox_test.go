@@ -259,6 +259,26 @@ func TestOfPicturesThatWaitTheNewestIsSent(t *testing.T) {
 	}
 }
 
+func TestAPictureThatWaitsIsDroppedAndNothingElse(t *testing.T) {
+	s := New(Config{})
+	s.DropPicture()
+	settled := map[any]error{}
+	for _, in := range []live.Input{{Body: "text"}, {Stream: true, Body: "picture"}, {Stream: true, Audio: time.Second, Body: "sound"}} {
+		if err := s.Send(in, func(err error) { settled[in.Body] = err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.DropPicture()
+	if len(settled) != 1 || !errors.Is(settled["picture"], ErrDropped) {
+		t.Errorf("settled are %v", settled)
+	}
+	first, _ := s.outbox.take()
+	second, _ := s.outbox.take()
+	if _, more := s.outbox.take(); more || first.input.Body != "text" || second.input.Body != "sound" {
+		t.Errorf("%v and %v are sent", first.input.Body, second.input.Body)
+	}
+}
+
 // A full ring is more than a socket takes at once, so that the microphone goes on
 // while older sound is sent again.
 func TestSoundGivesWayWhileItIsSentAgain(t *testing.T) {

@@ -203,6 +203,10 @@ func (s *Session) Send(in live.Input, settle func(error)) error {
 	return s.outbox.push(in, settle)
 }
 
+// DropPicture drops the picture that waits for a socket, if one does: who stops a
+// camera expects to be seen no more.
+func (s *Session) DropPicture() { s.outbox.dropPicture() }
+
 // Wake ends a wait for a retry, unless the issuer asked for it: the page is
 // visible again.
 func (s *Session) Wake() { signal(s.woken) }

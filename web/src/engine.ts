@@ -35,6 +35,8 @@ export interface EngineSession {
    * Answered like send, once the session is live with it or never will be.
    */
   update(id: number, setup: Record<string, unknown>): void;
+  /** Drops the picture that no socket took yet. */
+  dropPicture(): void;
   /** The wait before it hangs up because nothing happens begins again. */
   stay(): void;
   /** The page is visible again: ends any wait for a retry. */

@@ -493,7 +493,7 @@ export interface Camera extends EventTarget {
    * again before `stop`, it does nothing more and gives the same promise.
    */
   start(options?: CameraOptions): Promise<void>;
-  /** Lets go of it. */
+  /** Lets go of it. The picture that waits is not sent any more. */
   stop(): void;
 
   /** The cameras there are. They have names once one was granted. */

@@ -14,6 +14,8 @@ export type ToHost =
   | { type: "send"; id: number; message: Record<string, unknown>; rerun: boolean }
   /** Sent as realtime input; answered like "send". */
   | ({ type: "picture"; id: number } & Taken)
+  /** The camera was stopped: the picture that waits is not sent. */
+  | { type: "no-picture" }
   | { type: "update"; id: number; setup: Record<string, unknown> }
   /** Answered like "send" when that time has passed; the timers of a hidden page may be a minute late. */
   | { type: "rest"; id: number; ms: number }

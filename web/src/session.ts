@@ -82,6 +82,7 @@ export class Session extends EventTarget {
   #camera = new Camera(
     (picture) => this.#post((id) => ({ type: "picture", id, ...picture }), [picture.image]),
     (ms) => this.#post((id) => ({ type: "rest", id, ms })),
+    () => this.#link.post({ type: "no-picture" }),
   );
 
   #screen = new WakeLock();

@@ -24,6 +24,7 @@ interface Question {
 /** The id of what this host sends by itself: the page's begin at 1. */
 const own = 0;
 
+const unsent: Failure = { code: "aborted", phase: "live", message: "the camera was stopped", retryable: false };
 const noPicture: Failure = { code: "unsupported", phase: "live", message: "the browser made no JPEG of the picture", retryable: true };
 
 export function serve(port: Port): void {
@@ -37,6 +38,8 @@ export function serve(port: Port): void {
   let setup: Setup = {};
   let manual: boolean | undefined;
   let historyTold = false;
+  /** The newest, until the camera is stopped. */
+  let picture: number | undefined;
   let lease: ReturnType<typeof leaseOf>;
   let gone = false;
 
@@ -116,13 +119,17 @@ export function serve(port: Port): void {
         record();
         return;
       case "picture": {
-        const { id } = message;
+        const id = (picture = message.id);
+        const refuse = (failure: Failure) => post({ type: "event", event: { type: "sent", id, failure } });
         toVideo(message).then(
-          (video) => gone || session!.send(id, video),
-          () => post({ type: "event", event: { type: "sent", id, failure: noPicture } }),
+          (video) => gone || (picture === id ? session!.send(id, video) : refuse(unsent)),
+          () => refuse(noPicture),
         );
         return;
       }
+      case "no-picture":
+        picture = undefined;
+        return session!.dropPicture();
       case "rest": {
         const { id } = message;
         setTimeout(() => post({ type: "event", event: { type: "sent", id } }), message.ms);

@@ -52,6 +52,8 @@ export interface Camera {
 export class Camera extends EventTarget implements api.Camera {
   #send: Send;
   #rest: Rest;
+  /** Has the picture that waits not sent. */
+  #forget: () => void;
   #closed = false;
   #state: api.CameraState = "off";
   #run: Run | undefined;
@@ -61,9 +63,10 @@ export class Camera extends EventTarget implements api.Camera {
   /** Counts what was asked of the browser; only the newest answer is taken. */
   #asked = 0;
 
-  constructor(send: Send, rest: Rest) {
+  constructor(send: Send, rest: Rest, forget: () => void) {
     super();
     this.#send = send;
+    this.#forget = forget;
     this.#rest = (ms) => rest(ms).catch(() => {});
   }
 
@@ -100,6 +103,7 @@ export class Camera extends EventTarget implements api.Camera {
     this.#asked++;
     run.quit.abort();
     this.#drop();
+    this.#forget();
     this.#set("off");
   }
 

@@ -111,6 +111,34 @@ test("no picture is taken while one waits for a connection", () =>
     }
   }));
 
+test("of a camera that was stopped nothing is sent, neither what waits nor what becomes a picture", () =>
+  within({ worker: false }, async (session) => {
+    const seen = pictures(session);
+    let dropped = 0;
+    session.addEventListener("message", ({ detail }) => "pictureDropped" in detail && dropped++);
+    const { prototype } = OffscreenCanvas;
+    const own = prototype.convertToBlob;
+    let encode!: () => void;
+    let done: Promise<unknown> | undefined;
+    prototype.convertToBlob = function (options) {
+      return (done = new Promise<void>((resolve) => (encode = resolve)).then(() => own.call(this, options))) as Promise<Blob>;
+    };
+    try {
+      await session.camera.start({ source: scene(64, 48) });
+      await until(() => done !== undefined, "a picture that becomes one");
+      session.camera.stop();
+      await until(() => dropped === 1, "the engine's word");
+      encode();
+      await done;
+      await after(100);
+      same(seen, []);
+    } finally {
+      prototype.convertToBlob = own;
+    }
+    await session.camera.start({ source: scene(64, 48) });
+    await until(() => seen.length > 0, "a picture");
+  }));
+
 test("the camera ends with its track, and with the session", () =>
   withDevices(async () => scene(64, 48), async () => {
     let streams: MediaStream[] = [];

@@ -171,6 +171,7 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
         host.emit({ type: "sent", id, ...("tools" in setup && options.profile !== "open" && { failure: { code: "locked", phase: "live", message: "the token fixes it", retryable: false } }) });
         say({ updated: setup });
       }),
+    dropPicture: () => setTimeout(() => say({ pictureDropped: true })),
     stay: () => setTimeout(() => say({ stayed: true })),
     wake: () => setTimeout(() => say({ woken: true })),
     doubt: () => setTimeout(() => say({ doubted: true })),
