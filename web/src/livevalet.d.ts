@@ -633,6 +633,11 @@ export interface ToolCallDetail {
    * handler with `rerun` had answered is not sent again: that is a new call.
    */
   repeated: boolean;
+  /**
+   * At the end of a call of which the model was told an error: what the handler threw, or
+   * else the reason, such as a result that is no JSON or time that was up.
+   */
+  error?: Error;
 }
 
 /**

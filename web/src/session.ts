@@ -432,8 +432,8 @@ export class Session extends EventTarget {
       this.dispatchEvent(new CustomEvent(type, { detail: error ? { error } : {} }));
       this.#delivered();
     } else {
-      if (type === "toolcall") this.#tools.follow(detail as api.ToolCallDetail);
-      this.dispatchEvent(new CustomEvent(type, { detail }));
+      const told = type === "toolcall" ? this.#tools.follow(detail as api.ToolCallDetail) : detail;
+      this.dispatchEvent(new CustomEvent(type, { detail: told }));
     }
   }
 }

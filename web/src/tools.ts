@@ -37,6 +37,8 @@ export class Tools implements api.Tools {
   #declaring: Promise<void> | undefined;
   /** The calls that want an answer, by id. */
   #running = new Map<string, AbortController>();
+  /** Why the model was told an error, by the id of a call that has not ended. */
+  #failed = new Map<string, Error>();
 
   constructor(send: Send, use: Use, configured: api.Tool[]) {
     this.#send = send;
@@ -95,9 +97,14 @@ export class Tools implements api.Tools {
     }
   }
 
-  /** A call that ended wants no answer any more. */
-  follow({ id, state }: api.ToolCallDetail): void {
-    if (state !== "called") this.#abort(id, `the call was ${state}`);
+  /** A call that ended wants no answer any more. Gives what the application is to know of it. */
+  follow(call: api.ToolCallDetail): api.ToolCallDetail {
+    const { id, state } = call;
+    if (state === "called") return call;
+    this.#abort(id, `the call was ${state}`);
+    const error = this.#failed.get(id);
+    this.#failed.delete(id);
+    return error ? { ...call, error } : call;
   }
 
   close(): void {
@@ -115,6 +122,7 @@ export class Tools implements api.Tools {
     const { name, rerun = false, timeout = defaultTimeout } = tool;
     const abort = new AbortController();
     this.#running.set(id, abort);
+    this.#failed.delete(id);
     const call: api.ToolCall = { id, name, signal: abort.signal, answer: (result, scheduling) => new Answer(result, scheduling) };
     const within: Within = (work) => limit(timeout, name, abort, work);
     const message = (result: unknown, willContinue?: true) =>
@@ -129,8 +137,10 @@ export class Tools implements api.Tools {
       let result = await within(() => tool.handler(args, call));
       if (isGenerator(result)) result = await exhaust(result, within, (part) => this.#send(message(part, true), rerun));
       last = message(result);
-    } catch (error) {
-      last = message({ error: error instanceof Error ? error.message : String(error) });
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      if (this.#running.has(id)) this.#failed.set(id, error);
+      last = message({ error: error.message });
     }
     if (this.#running.delete(id)) void this.#send(last, rerun);
   }

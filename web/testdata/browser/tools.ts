@@ -95,6 +95,20 @@ test("tools: a call that ended is aborted, and nothing is sent for it", () =>
     same(responses, []);
   }));
 
+test("tools: who follows the calls is told what was thrown", () =>
+  table(async (session, responses, emit) => {
+    const ended: unknown[] = [];
+    session.addEventListener("toolcall", ({ detail: { id, error } }) => ended.push(id, error));
+    const thrown = [new Error("no such zone"), "no"];
+    session.tools.add({ name: "f", handler: () => { if (thrown.length > 0) throw thrown.shift(); } });
+    const [error] = thrown;
+    await emit(calls(...["1", "2", "3"].map((id) => ({ id, name: "f" }))));
+    await until(() => responses.length === 3, "the responses");
+    for (const id of ["1", "2", "3", "1"]) await emit(ends(id, "answered"));
+    same(ended.map(String), ["1", "Error: no such zone", "2", "Error: no", "3", "undefined", "1", "undefined"]);
+    same(ended[1] === error, true, "the error itself");
+  }));
+
 test("tools: time that is up aborts, an end after the answer does not", () =>
   table(async (session, responses, emit) => {
     const signals: AbortSignal[] = [];
