@@ -29,8 +29,8 @@ const pieceMs = 20;
 /** Pieces that are kept until there is a session: as much as its own ring holds. */
 const mostWaiting = 500;
 
-/** How long sound may stay away until the service is told so, which it wants after about a second (documented). */
-const pause = 1_000;
+/** How long sound may stay away until the service is told so, which it wants after about a second (documented); and how often that is looked at. */
+const [pause, lookEvery] = [1_000, 250];
 
 export class Capture {
   /** Whether the echo of what is played is kept from the session. */
@@ -47,8 +47,8 @@ export class Capture {
   #dropped: (ms: number) => void;
   /** The button is held: each begin has an end, whatever the worklets said that came and went. */
   #held = false;
-  /** When sound came last. */
-  #heard = 0;
+  /** How often there was nothing since sound came last. By the clock, sound that waits for a busy host would have stayed away. */
+  #nothing = 0;
   /** Runs while sound is expected to follow. */
   #watch: ReturnType<typeof setInterval> | undefined;
 
@@ -87,7 +87,7 @@ export class Capture {
   #hear(recorded: Recorded): void {
     if (typeof recorded === "string") return this.#mark(recorded);
     this.#stream(true);
-    this.#heard = performance.now();
+    this.#nothing = 0;
     this.#give(this.#gate.pass(recorded, this.gated ? this.#played.level : 0));
   }
 
@@ -106,7 +106,7 @@ export class Capture {
 
   /** Sound that stays away, for whatever reason, has stopped. */
   #stream(on: boolean): void {
-    if (on) this.#watch ??= setInterval(() => performance.now() - this.#heard >= pause && this.#mark("stop"), pause / 4);
+    if (on) this.#watch ??= setInterval(() => ++this.#nothing * lookEvery >= pause && this.#mark("stop"), lookEvery);
     else this.#watch = void clearInterval(this.#watch);
   }
 
