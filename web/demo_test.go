@@ -66,7 +66,7 @@ func TestDemo(t *testing.T) {
 		"goaway": `{"kind":"goaway","session":"*","timeLeft":"10s"}`, "cut": `{"kind":"drop","session":"*"}`, "expire": `{"kind":"expire-token","session":"*"}`,
 	} {
 		page.Click("#" + id)
-		for deadline := time.Now().Add(5 * time.Second); !site.saw("/__emulator/fault", want); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !site.saw("/__emulator/fault", want); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("the emulator did not get %s", want)
 			}

@@ -5,6 +5,8 @@ import { journal } from "./tokens";
 
 type Module = typeof import("/livevalet.js");
 
+performance.setResourceTimingBufferSize(10_000); // of which a test counts some, after many others
+
 let variants = 0;
 
 /** The bundle as another kind of server gives it, with its own module state. */
@@ -102,7 +104,7 @@ for (const worker of [true, false]) {
       const seen = events(session);
       const { age, ...reply } = (await messageWith(seen, "reply")).reply;
       same(reply, { grant: { token: "t", websocketUrl: "wss://x", n: 1 } });
-      same(age >= 0 && age < 5_000, true);
+      same(age >= 0 && age < 60_000, true); // and no time of day
       await session.sendRealtimeInput({ text: "!renew" });
       await until(() => needs.length === 2, "the renewal");
       same(needs, ["start default undefined", "renew default lease-1"]);
@@ -358,9 +360,9 @@ for (const worker of [true, false]) {
     const { connect } = await variant("stuck-wasm");
     const abort = new AbortController();
     const lease = `lease-abort-${worker}`;
-    const connecting = connect({ worker, token: `/token/grant?lease=${lease}`, signal: abort.signal });
-    await until(async () => (await journal()).some(({ query }) => query === `lease=${lease}`), "the request");
-    await after(50);
+    const token = async () => ({ token: "t", websocketUrl: "wss://x", leaseId: lease, releaseUrl: new URL("/token/release", location.origin).href });
+    const connecting = connect({ worker, token, signal: abort.signal });
+    await after(0); // Then it was granted.
     abort.abort();
     const error = await rejection(connecting);
     same([error.code, error.phase], ["aborted", "setup"]);
@@ -380,13 +382,18 @@ for (const worker of [true, false]) {
     const calls: string[] = [];
     const callbacks = { onerror: () => calls.push("error"), onclose: () => calls.push("close") };
     const abort = new AbortController();
-    const connecting = connect({ worker, token: "/token/echo", profile: "silent", signal: abort.signal, callbacks });
-    await after(150);
+    const needs: string[] = [];
+    const token = async ({ reason }: any) => {
+      needs.push(reason);
+      return { token: "t", websocketUrl: "wss://x" };
+    };
+    const connecting = connect({ worker, token, profile: "silent", signal: abort.signal, callbacks });
+    await until(() => needs.includes("refused"), "the engine");
     abort.abort();
     const error = await rejection(connecting);
     same([error.code, error.phase], ["aborted", "dial"]);
     await after(50); // The engine says that it has ended, too.
-    same(calls, ["error", "close"]);
+    same([calls, needs], [["error", "close"], ["start", "refused"]]);
   });
 
   test(`${how}: a signal has no say once connect has settled`, async () => {
@@ -538,9 +545,7 @@ test("a Worker ends with its session", async () => {
 test("close settles although the engine does not answer", async () => {
   const session = await connect({ token: "/token/echo", profile: "deaf" });
   const seen = events(session);
-  const began = performance.now();
   await session.close();
-  if (performance.now() - began > 4_000) fail("took longer than 4 s");
   same(seen.at(-1), ["closed", {}]);
 });
 

@@ -41,12 +41,14 @@ interface Seen {
   height: number;
 }
 
-/** The pictures that the engine was given to send. */
-function pictures(session: Session): Seen[] {
+/** The pictures that the engine was given to send. When so many came the camera is stopped. */
+function pictures(session: Session, most = Infinity): Seen[] {
   const seen: Seen[] = [];
+  let came = 0;
   session.addEventListener("message", async ({ detail }) => {
     const video = (detail as any).echo?.realtimeInput?.video;
     if (!video) return;
+    if (++came === most) session.camera.stop();
     const at = performance.now();
     same([video.mimeType, video.data.slice(0, 4)], ["image/jpeg", "/9j/"]);
     const blob = new Blob([Uint8Array.from(atob(video.data), (char) => char.charCodeAt(0))], { type: "image/jpeg" });
@@ -61,36 +63,33 @@ const live = (stream: MediaStream) => stream.getVideoTracks()[0]!.readyState ===
 for (const worker of [true, false]) {
   test(`pictures are made small and sent once a second at most, the engine ${worker ? "in a Worker" : "on the page"}`, () =>
     within({ worker }, async (session) => {
-      const [seen, source] = [pictures(session), scene(1600, 900)];
+      const [seen, source] = [pictures(session, 3), scene(1600, 900)];
       await session.camera.start({ source });
       same([session.camera.state, session.camera.preview === source], ["on", true]);
       await until(() => seen.length === 3, "three pictures");
       for (const { width, height } of seen) same([width, height], [768, 432]);
       for (const [i, { at }] of seen.slice(1).entries()) same(at - seen[i]!.at > 900, true, "a second between them");
-      session.camera.stop();
       await after(1_200);
       same([seen.length, session.camera.state, session.camera.preview, live(source)], [3, "off", undefined, true]);
     }));
 }
 
-test("a picture is not made larger than it is, nor larger than asked for", () =>
-  within({}, async (session) => {
-    const seen = pictures(session);
-    for (const [size, maxSize, want] of [[[64, 48], undefined, [64, 48]], [[300, 600], 200, [100, 200]]] as any[]) {
-      seen.length = 0;
+for (const [size, maxSize, want] of [[[64, 48], undefined, [64, 48]], [[300, 600], 200, [100, 200]]] as any[]) {
+  test(`a picture of ${size} is not made larger than it is, nor larger than asked for: ${maxSize}`, () =>
+    within({}, async (session) => {
+      const seen = pictures(session);
       await session.camera.start({ source: scene(size[0], size[1]), maxSize });
       await until(() => seen.length > 0, "a picture");
       same([seen[0]!.width, seen[0]!.height], want);
-      session.camera.stop();
-    }
-  }));
+    }));
+}
 
 test("a camera that is started anew sends no more pictures than the service takes", () =>
   within({}, async (session) => {
     const [seen, source] = [pictures(session), scene(64, 48)];
     for (const n of [1, 2]) {
       await session.camera.start({ source });
-      await until(() => seen.length === n, "a picture");
+      await until(() => seen.length >= n, "a picture");
       session.camera.stop();
     }
     same(seen[1]!.at - seen[0]!.at > 900, true, "a second between them");
@@ -104,7 +103,8 @@ test("no picture is taken while one waits for a connection", () =>
     try {
       void session.sendRealtimeInput({ text: "!deaf" });
       await session.camera.start({ source: scene(64, 48) });
-      await after(2_500);
+      await until(() => taken > 0, "a picture");
+      await after(2_200); // in which two more would come
       same(taken, 1);
     } finally {
       globalThis.createImageBitmap = bitmap;

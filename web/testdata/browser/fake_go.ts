@@ -55,7 +55,7 @@ function open(options: OpenOptions, host: Host, exit: () => void): EngineSession
 
   async function begin(): Promise<void> {
     host.emit({ type: "status", state: "connecting", cause: "start" });
-    if (options.profile === "silent") return;
+    if (options.profile === "silent") return void ask({ reason: "refused", profile: options.profile }).catch(() => {});
     let reply: TokenReply;
     try {
       granted = reply = await ask({ reason: "start", profile: options.profile });

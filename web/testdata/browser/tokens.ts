@@ -13,7 +13,7 @@ async function ask(token: any, request: any = start): Promise<any> {
 }
 
 export async function journal(): Promise<any[]> {
-  return (await fetch("/token/journal")).json();
+  return (await fetch("/token/journal", { cache: "no-store" })).json();
 }
 
 test("a token source posts JSON and gives back status, text, final URL and Retry-After", async () => {
