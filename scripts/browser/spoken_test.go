@@ -57,7 +57,7 @@ var causes = map[string]string{"goaway": "goaway", "drop": "cut", "expire-token"
 // what it hears. So the sound that is played, what both are said to have said, and
 // what the emulator's journal has, all are what was said: once, and in order. No
 // other test runs beside the long form, so in that silences are rare, whatever
-// excuses them.
+// excuses them, and answers come while the session still has what they answer.
 func TestASpokenConversationIsWhole(t *testing.T) {
 	lasts, alone := 5*time.Minute, os.Getenv("LONG_TESTS") != ""
 	if !alone {
@@ -131,6 +131,9 @@ func TestASpokenConversationIsWhole(t *testing.T) {
 		t.Errorf("there were silences beyond %d ms in %d answers of %d", longestSilence, silences, len(said))
 	}
 
+	if lost := browser.Eval[float64](page, "talker.lost"); alone && lost > 0 {
+		t.Errorf("the session cannot tell whether %.0f ms were heard", lost)
+	}
 	if got := browser.Eval[[]string](page, "talker.causes"); !slices.Equal(got, faults) {
 		t.Errorf("there were other connections for %v, want %v", got, faults)
 	}

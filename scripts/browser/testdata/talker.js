@@ -6,6 +6,8 @@ class Talker {
   /** When it was tapped, by the page's clock. */
   tapped;
   wrong = [];
+  /** Sound (ms) that the service may not have, as the session tells. */
+  lost = 0;
   /** Why there was another connection. */
   causes = [];
 
@@ -47,7 +49,8 @@ class Talker {
     });
     on("resumed", (detail) => {
       this.causes.push(detail.cause);
-      if (detail.restored !== "full" || detail.lostAudioMs > 0) this.wrong.push(detail);
+      this.lost += detail.lostAudioMs;
+      if (detail.restored !== "full") this.wrong.push(detail);
     });
     for (const type of ["dropped", "stalled", "miclost", "crashed", "closed"]) on(type, (detail) => this.wrong.push({ type, ...detail }));
   }
