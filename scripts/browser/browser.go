@@ -33,7 +33,7 @@ func Serve(t testing.TB, args ...string) *child.Server {
 // ServeWith is Serve with settings, such as "NAME=value", in the environment.
 func ServeWith(t testing.TB, env []string, args ...string) *child.Server {
 	t.Helper()
-	ready, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ready, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := child.Command(context.WithoutCancel(t.Context()), filepath.Join(root(t), "bin", "livevalet"), args...)
 	cmd.Env = append(cmd.Env, env...)
@@ -42,7 +42,7 @@ func ServeWith(t testing.TB, env []string, args ...string) *child.Server {
 		t.Fatalf("%v\nbin/livevalet is made by make build", err)
 	}
 	t.Cleanup(func() {
-		if err := server.Stop(10 * time.Second); err != nil {
+		if err := server.Stop(30 * time.Second); err != nil {
 			t.Errorf("the server did not end well: %v\n%s", err, server.Log())
 		}
 	})

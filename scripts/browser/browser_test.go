@@ -122,7 +122,7 @@ func TestWatch(t *testing.T) {
 // eventually waits for the browser, which no bubble contains.
 func eventually(t *testing.T, what string, holds func() (ok bool, seen string)) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		ok, seen := holds()
 		if ok {
 			return

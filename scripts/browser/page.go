@@ -13,8 +13,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long a page may take for anything.
-const patience = 30 * time.Second
+// patience is how long a page may take for anything, on a busy machine: only what
+// hangs is to take so long.
+const patience = 2 * time.Minute
 
 // A Page is one tab. Its methods name elements by CSS selector.
 type Page struct {

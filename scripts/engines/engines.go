@@ -20,8 +20,9 @@ import (
 	"github.com/livevalet/livevalet/scripts/child"
 )
 
-// patience is how long a browser may take for anything, on a busy machine.
-const patience = time.Minute
+// patience is how long a browser may take for anything, on a busy machine: only what
+// hangs is to take so long.
+const patience = 2 * time.Minute
 
 // A Page is the one page of a browser.
 type Page interface {

@@ -133,7 +133,7 @@ func (s suite) complain(mute bool) {
 		fmt.Fprintln(s.t.Output(), "by the page alone: this driver does not tell what is on the console")
 		return
 	}
-	for end := time.Now().Add(20 * time.Second); len(s.page.Complaints()) < 3; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); len(s.page.Complaints()) < 3; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.t.Fatalf("on the console: %q", s.page.Complaints())
 		}
@@ -154,7 +154,7 @@ func (s suite) doctor(site string) {
 	s.page.Open(s.t, site+"/doctor")
 	s.page.Eval(s.t, `until(() => !document.querySelector("#start").disabled)`)
 	s.page.Click(s.t, "#start")
-	s.page.Eval(s.t, `until(() => !document.querySelector("#report").hidden, 50_000).catch(() => {
+	s.page.Eval(s.t, `until(() => !document.querySelector("#report").hidden).catch(() => {
 		throw new Error("the doctor stands still: " + document.querySelector("#progress").textContent);
 	})`)
 	var report string

@@ -136,7 +136,7 @@ class Listener {
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function until(condition) {
-  for (const patience = performance.now() + 25_000; !condition(); await sleep(10)) {
+  for (const patience = performance.now() + 60_000; !condition(); await sleep(10)) {
     if (performance.now() > patience) throw new Error(`waited in vain for ${condition}`);
   }
 }

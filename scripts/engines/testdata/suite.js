@@ -63,8 +63,8 @@ async function order() {
 }
 
 /** Resolves when it holds; not all that is waited for comes with an event. */
-async function until(holds, ms = 20_000) {
-  for (const patience = performance.now() + ms; !holds(); ) {
+async function until(holds) {
+  for (const patience = performance.now() + 90_000; !holds(); ) {
     if (performance.now() > patience) throw new Error(`waited in vain for ${holds}; heard was ${complaints}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
