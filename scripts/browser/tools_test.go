@@ -36,7 +36,7 @@ const toolbox = `async (story) => {
 	session.addEventListener("toolcall", ({ detail }) => detail.state !== "called" && ends.push(detail.state));
 	session.addEventListener("resumed", ({ detail }) => rungs.push(detail.rung));
 	const until = async (condition) => {
-		for (const patience = performance.now() + 20_000; !condition(); ) {
+		for (const patience = performance.now() + 60_000; !condition(); ) {
 			if (performance.now() > patience) throw new Error("waited in vain for " + condition + "; said was " + [...words.values()]);
 			await new Promise((resolve) => setTimeout(resolve, 10));
 		}

@@ -57,6 +57,13 @@ function mount(options) {
   return { session, unmount };
 }
 
+/** Gives up once something is done. */
+function abortAfter(done) {
+  const abort = new AbortController();
+  done.then(() => abort.abort());
+  return abort.signal;
+}
+
 /** Each ends with what the page holds then: sessions that it closes by close. */
 const visits = {
   async "connect, abort and connect in one task"(options) {
@@ -159,4 +166,4 @@ async function callFromEverywhere(options) {
   return told.join();
 }
 
-Object.assign(globalThis, { left, microphones, connect, outcome, visits, callFromEverywhere });
+Object.assign(globalThis, { left, microphones, connect, outcome, abortAfter, visits, callFromEverywhere });
