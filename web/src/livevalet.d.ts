@@ -289,7 +289,7 @@ export interface Speaker extends EventTarget {
 
   /** Sound is played now. */
   readonly playing: boolean;
-  /** RMS of the last 20 ms as they were played, 0 to 1. */
+  /** RMS of the last 20 ms as they were played, 0 to 1; told about every 50 ms. */
   readonly level: number;
   /** How often sound ran out in the midst of a turn. It then waits longer for what follows. */
   readonly underruns: number;

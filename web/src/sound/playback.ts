@@ -41,6 +41,9 @@ export const reportsKept = 20;
 /** A worklet says when it falls silent; one that says nothing for so long (ms) is gone, and no thread is that late. */
 const longestReport = 2_000;
 
+/** How often (ms) the page is told how loud it is, as of the microphone: each time costs it a task. */
+const newsEvery = 50;
+
 /** Sound that waits to be heard is kept that far. Seconds: 29 MB at 24 kHz. */
 const mostWaiting = 600;
 
@@ -103,6 +106,8 @@ export class Playback {
 
   #levels: number[] = [];
   #reported = 0;
+  /** When the page was told last, and of what. */
+  #told = { at: -Infinity, playing: false, underruns: 0 };
 
   constructor(news: (news: SpeakerNews) => void) {
     this.#news = news;
@@ -242,7 +247,11 @@ export class Playback {
     this.#position = Math.max(this.#position, this.#base + position);
     while (this.#waiting[0] && this.#waiting[0].ends <= this.#position) this.#waiting.shift();
     this.#settle();
-    this.#news({ type: "speaker", level, playing, underruns: this.#underruns, position: this.#heardMs });
+    const { at, ...told } = this.#told;
+    const underruns = this.#underruns;
+    if (playing === told.playing && underruns === told.underruns && this.#reported - at < newsEvery) return;
+    this.#told = { at: this.#reported, playing, underruns };
+    this.#news({ type: "speaker", level, playing, underruns, position: this.#heardMs });
   }
 
   /** Tells of the turns that were heard to their end. */

@@ -192,6 +192,24 @@ test("what was heard of a turn is told with its utterance, when it was played to
   same(host.heard, [{ utterance: "8", ms: 80, of: 80, interrupted: false }]);
 });
 
+test("the page is told how loud it is every 50 ms, and at once when it begins, runs out or ends", () => {
+  const host = new Host().attach();
+  const own = performance.now;
+  let now = 1_000;
+  performance.now = () => now;
+  try {
+    const told: [number, boolean, number][] = [];
+    for (let i = 1; i <= 9; i++) {
+      const [before, at] = [host.news.length, (now += 20)];
+      host.played(i, { playing: i < 8, underruns: i < 5 ? 0 : 1 });
+      for (const news of host.news.slice(before)) if (news.type === "speaker") told.push([at, news.playing, news.underruns]);
+    }
+    same(told, [[1_020, true, 0], [1_080, true, 0], [1_100, true, 1], [1_160, false, 1]]);
+  } finally {
+    performance.now = own;
+  }
+});
+
 test("what was heard of a turn is told when it is interrupted", () => {
   const host = new Host().attach();
   host.emit({ type: "transcript", id: "8", who: "model", text: "b", final: false }); // before its sound, on older models
