@@ -409,7 +409,7 @@ export class Microphone extends EventTarget implements api.Microphone {
   #hear(level: api.MicrophoneLevel): void {
     this.#level = level;
     this.dispatchEvent(new Event("level"));
-    if (level.peak > 0 || this.#passing !== "all" || this.#state !== "on") this.#silentSince = undefined;
+    if (level.peak > 0 || this.#passing !== "all" || this.#state !== "on" || this.blocked) this.#silentSince = undefined;
     else this.#silentSince ??= performance.now();
     const silent = this.#silentSince !== undefined && performance.now() - this.#silentSince >= silentLimit;
     if (silent === this.#silent) return;

@@ -401,6 +401,29 @@ test("a microphone alone tells that the browser holds sound back, and starts at 
     }),
   ));
 
+test("the time for which it is blocked is no silence of a microphone", () =>
+  spied((contexts) =>
+    Devices.with(async (devices) => {
+      devices.answer = async () => stream(0);
+      await within({ microphone: true }, async ({ microphone }) => {
+        await until(() => microphone.state === "on", "state on");
+        await contexts[0]!.suspend();
+        await until(() => microphone.blocked, "it is noticed");
+        const { now } = performance;
+        const silent: boolean[] = [];
+        try {
+          performance.now = () => now.call(performance) + 6_000;
+          microphone.addEventListener("level", () => silent.push(microphone.silent));
+          click();
+          await until(() => silent.length > 1, "the next levels");
+        } finally {
+          performance.now = now;
+        }
+        same(silent.includes(true), false);
+      });
+    }),
+  ));
+
 test("a microphone that is not heard in a new context is off and not lost, and starts again", () =>
   spied((contexts) =>
     Devices.with(async (devices) => {
