@@ -381,7 +381,8 @@ export interface Microphone extends EventTarget {
 
   /**
    * Asks for the microphone; resolves when sound comes from it. Call it in a click:
-   * without one browsers hold sound back until the next. Ignoring the promise is safe.
+   * without one browsers hold sound back until the next, and it is {@link blocked}.
+   * Ignoring the promise is safe.
    * Rejects with `microphone_denied`, `microphone_missing`, `microphone_busy`,
    * `microphone_elsewhere` or `insecure_context`, or with `aborted` after {@link stop}.
    * Called again before `stop`, it does nothing more and gives the same promise, unless
