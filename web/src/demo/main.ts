@@ -249,7 +249,7 @@ function listen(session: Session): void {
     if (detail.final && !detail.typed && detail.text) say(`${names[detail.who]}: ${detail.text}`);
     for (const id of ["save-text", "save-vtt"]) button(id).disabled = false;
   });
-  session.addEventListener("toolcall", ({ detail: { name, state } }) => note("status", `${name} ${state}`));
+  session.addEventListener("toolcall", ({ detail: { name, state, error } }) => note("status", `${name} ${state}${error ? `: ${error.message}` : ""}`));
   session.addEventListener("stalled", ({ detail: { ended, waitedMs } }) => ended && note("status", `the model goes on after ${seconds(waitedMs)}`));
   session.addEventListener("sessioncap", ({ detail }) => note("error", `the service ends this session in ${clock(detail.msLeft)}`));
   session.addEventListener("idle", ({ detail: { msLeft, ended } }) => {
