@@ -149,14 +149,22 @@ func (s suite) quiet() {
 	}
 }
 
-// doctor has it run all its checks.
+// doctor has it run all its checks. WebKit lets sound begin within some seconds of a
+// click, in which a busy machine does not get there: then the doctor asks for another
+// click, and gets it.
 func (s suite) doctor(site string) {
 	s.page.Open(s.t, site+"/doctor")
 	s.page.Eval(s.t, `until(() => !document.querySelector("#start").disabled)`)
 	s.page.Click(s.t, "#start")
-	s.page.Eval(s.t, `until(() => !document.querySelector("#report").hidden).catch(() => {
-		throw new Error("the doctor stands still: " + document.querySelector("#progress").textContent);
-	})`)
+	const asks = `document.querySelector("#progress").textContent.includes("click anywhere")`
+	for asked := "true"; asked == "true"; {
+		asked = string(s.page.Eval(s.t, `until(() => !document.querySelector("#report").hidden || `+asks+`).then(() => `+asks+`, () => {
+			throw new Error("the doctor stands still: " + document.querySelector("#progress").textContent);
+		})`))
+		if asked == "true" {
+			s.page.Click(s.t, "h1")
+		}
+	}
 	var report string
 	if err := json.Unmarshal(s.page.Eval(s.t, `document.querySelector("#report-text").value`), &report); err != nil {
 		s.t.Fatal(err)
