@@ -289,7 +289,7 @@ export interface Speaker extends EventTarget {
 
   /** Sound is played now. */
   readonly playing: boolean;
-  /** RMS of the last 20 ms as they were played, 0 to 1; told about every 50 ms. */
+  /** RMS, 0 to 1, of the loudest 20 ms that were played since it was told last, about 50 ms ago. */
   readonly level: number;
   /** How often sound ran out in the midst of a turn. It then waits longer for what follows. */
   readonly underruns: number;
@@ -380,7 +380,7 @@ export interface Microphone extends EventTarget {
   mode: MicrophoneMode;
 
   /**
-   * Asks for the microphone; resolves when sound comes from it. Call it in a click:
+   * Asks for the microphone; resolves when it records. Call it in a click:
    * without one browsers hold sound back until the next, and it is {@link blocked}.
    * Ignoring the promise is safe.
    * Rejects with `microphone_denied`, `microphone_missing`, `microphone_busy`,
@@ -400,6 +400,7 @@ export interface Microphone extends EventTarget {
   devices(): Promise<MediaDeviceInfo[]>;
   /**
    * Changes to another, also while it is on; while it is off, that of the next `start`.
+   * `""` is the browser's choice.
    * If that fails, the promise rejects as that of `start` and the one before stays.
    */
   use(deviceId: string): Promise<void>;
@@ -429,7 +430,7 @@ export type MicrophoneState = "off" | "asking" | "on" | "lost";
 export type MicrophoneMode = "open" | "gated" | "push-to-talk";
 
 export interface MicrophoneOptions {
-  /** Preferred device; default: as it was, at first the browser's. */
+  /** Preferred device; `""` is the browser's choice. Default: as it was, at first `""`. */
   deviceId?: string;
   /** Default: as it was. */
   mode?: MicrophoneMode;

@@ -45,8 +45,13 @@ export class Sound extends EventTarget {
    */
   wake(): AudioContext {
     this.#context ??= this.#begin();
-    void this.#context.resume().catch(() => {}); // its state tells
+    this.resume();
     return this.#context;
+  }
+
+  /** Has the context run, if there is one. */
+  resume(): void {
+    void this.#context?.resume().catch(() => {}); // its state tells
   }
 
   /** Makes a worklet's node. */

@@ -172,6 +172,7 @@ export class Microphone extends EventTarget implements api.Microphone {
       () => run === this.#run && this.stop(),
     );
     this.#set("asking");
+    if (this.blocked) this.dispatchEvent(new Event("blocked")); // Since before, so nobody else tells.
     return run;
   }
 
@@ -231,14 +232,14 @@ export class Microphone extends EventTarget implements api.Microphone {
   }
 
   async use(deviceId: string): Promise<void> {
-    if (typeof deviceId !== "string" || deviceId === "") throw misuse("deviceId must be that of one of devices()");
+    checkDevice(deviceId);
     const run = this.#run;
     if (run && this.#options.source) throw misuse("the microphone was started with a source of yours: stop it first");
     if (run) {
       await run.flows;
       if (run !== this.#run) throw givenUp("microphone");
       try {
-        await this.#acquire({ exact: deviceId });
+        await this.#acquire(deviceId && { exact: deviceId });
       } catch (error) {
         this.#look(); // It may have come between the search for another.
         throw error;
@@ -300,7 +301,7 @@ export class Microphone extends EventTarget implements api.Microphone {
   /** Only wishes: what a browser cannot grant is no reason to be without a microphone, its rate least of all. */
   #constraints(deviceId: ConstrainDOMString | undefined): MediaTrackConstraints {
     const wishes: MediaTrackConstraints = Object.fromEntries(processing.map((name) => [name, { ideal: this.#options[name] ?? true }]));
-    if (deviceId !== undefined) wishes.deviceId = typeof deviceId === "string" ? { ideal: deviceId } : deviceId;
+    if (deviceId) wishes.deviceId = typeof deviceId === "string" ? { ideal: deviceId } : deviceId;
     return wishes;
   }
 
@@ -362,7 +363,7 @@ export class Microphone extends EventTarget implements api.Microphone {
   async #replace(): Promise<void> {
     const { deviceId, source } = this.#options;
     let failure = refusal("microphone", new DOMException("", "NotFoundError"));
-    for (const wanted of source ? [] : new Set([deviceId, undefined])) {
+    for (const wanted of source ? [] : new Set([deviceId || undefined, undefined])) {
       try {
         await this.#acquire(wanted);
         // Who mutes one may mute all: that ends with "unmute".
@@ -436,7 +437,7 @@ export class Microphone extends EventTarget implements api.Microphone {
 export function microphoneOptions(options: api.MicrophoneOptions = {}): api.MicrophoneOptions {
   if (typeof options !== "object" || options === null) throw misuse("the microphone's options must be an object");
   const { deviceId, mode, source } = options;
-  if (deviceId !== undefined && (typeof deviceId !== "string" || deviceId === "")) throw misuse("deviceId must be that of one of devices()");
+  if (deviceId !== undefined) checkDevice(deviceId);
   if (mode !== undefined) checkMode(mode);
   if (source !== undefined && !(source instanceof MediaStream && source.getAudioTracks().length > 0)) {
     throw misuse("source must be a MediaStream with an audio track");
@@ -445,6 +446,10 @@ export function microphoneOptions(options: api.MicrophoneOptions = {}): api.Micr
     if (!["boolean", "undefined"].includes(typeof options[name])) throw misuse(`${name} must be true or false`);
   }
   return { ...options };
+}
+
+function checkDevice(deviceId: unknown): void {
+  if (typeof deviceId !== "string") throw misuse('deviceId must be that of one of devices(), or "" for the browser\'s choice');
 }
 
 function checkMode(mode: unknown): void {

@@ -71,7 +71,8 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
         return;
       case "pass":
         if (this.#passing === "all" && this.#filled > 0) this.#post(); // What there is of a piece is not the next speech's.
-        if (this.#passing === "nothing" || message.what === "nothing") this.#forget();
+        // What was before is kept for a button alone.
+        if (this.#passing === "nothing" || (message.what !== "soon" && message.mark !== "begin")) this.#forget();
         this.#passing = message.what;
         this.#squares = this.#peak = this.#measured = 0;
         if (message.mark) this.#host?.postMessage(message.mark);

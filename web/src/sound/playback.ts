@@ -106,8 +106,9 @@ export class Playback {
 
   #levels: number[] = [];
   #reported = 0;
-  /** When the page was told last, and of what. */
+  /** When the page was told last, and of what; and the loudest since. */
   #told = { at: -Infinity, playing: false, underruns: 0 };
+  #loudest = 0;
 
   constructor(news: (news: SpeakerNews) => void) {
     this.#news = news;
@@ -247,11 +248,13 @@ export class Playback {
     this.#position = Math.max(this.#position, this.#base + position);
     while (this.#waiting[0] && this.#waiting[0].ends <= this.#position) this.#waiting.shift();
     this.#settle();
+    this.#loudest = Math.max(this.#loudest, level);
     const { at, ...told } = this.#told;
     const underruns = this.#underruns;
     if (playing === told.playing && underruns === told.underruns && this.#reported - at < newsEvery) return;
     this.#told = { at: this.#reported, playing, underruns };
-    this.#news({ type: "speaker", level, playing, underruns, position: this.#heardMs });
+    this.#news({ type: "speaker", level: this.#loudest, playing, underruns, position: this.#heardMs });
+    this.#loudest = 0;
   }
 
   /** Tells of the turns that were heard to their end. */

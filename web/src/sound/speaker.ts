@@ -77,10 +77,13 @@ export class Speaker extends EventTarget {
 
   start(): Promise<void> {
     if (this.#over) return Promise.reject(over());
-    if (this.#started) this.#sound.wake();
-    this.#started ??= this.#attach();
-    const started = this.#started;
+    if (this.#started) {
+      this.#sound.resume();
+      return this.#started;
+    }
+    const started = (this.#started = this.#attach());
     started.catch(() => this.#started === started && this.stop());
+    if (this.blocked) this.#dispatch("blocked"); // Since before, so nobody else tells.
     return started;
   }
 

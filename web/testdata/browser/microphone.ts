@@ -160,7 +160,7 @@ test("a connect that is given up while the browser asks leaves no microphone ope
 
 const wrong: [string, object][] = [
   ["a mode that is none", { mode: "loud" }],
-  ["a device that is none", { deviceId: "" }],
+  ["a device that is none", { deviceId: 1 as any }],
   ["a source that is none", { source: {} }],
   ["a source without sound", { source: new MediaStream() }],
   ["a wish that is none", { echoCancellation: "yes" }],
@@ -394,6 +394,11 @@ test("a microphone alone tells that the browser holds sound back, and starts at 
           const started = microphone.start();
           await until(() => microphone.blocked, "it is noticed");
           same([events, speaker.blocked], [["change false asking", "blocked true asking"], false]);
+          let told = 0;
+          speaker.addEventListener("blocked", () => told++);
+          void speaker.start();
+          same([told, speaker.blocked], [1, true]); // since before
+          speaker.stop();
           click();
           same(events.slice(2), ["change false asking"]);
           await started;
@@ -501,6 +506,11 @@ test("a device that is chosen is asked for at the next start, and not while the 
       await microphone.start({ source: stream() });
       microphone.stop();
       await microphone.use("c"); // The stream is not in the way any more.
+      await microphone.start();
+      await microphone.use(""); // the browser's choice, again
+      microphone.stop();
+      await microphone.start();
+      same(devices.asked.slice(1).map(({ deviceId }) => deviceId), [{ ideal: "c" }, undefined, undefined]);
     });
   }));
 
@@ -650,7 +660,7 @@ test("a connect that fails lets go of the microphone", () =>
 
 // ---- the worklet -----------------------------------------------------------
 
-type Act = [at: number, what: Passing, mark: Mark];
+type Act = [at: number, what: Passing, mark?: Mark];
 
 /** What the worklet gives and tells of sound. Each act of the page's is done between two pieces, however late the threads are. */
 async function recorded(seconds: number, acts: Act[], sound?: (context: OfflineAudioContext) => AudioNode) {
@@ -699,6 +709,13 @@ test("who begins to speak as the button goes down is heard from 200 ms before, a
   same(whole.findIndex((sample, i) => i > 0 && Math.abs(sample - whole[i - 1]!) > 3), -1, "the first sample after a gap");
   const again = momentOf(second[0]![0]!);
   if (!(again > 1.39 && again < 1.43)) fail(`the next speech begins at ${again} s`); // not with what was sent already
+});
+
+test("who leaves push-to-talk is heard from then on, and no button lets earlier sound through", async () => {
+  const { marks, pieces } = await recorded(1.5, [[0, "soon", "end"], [0.9, "all"]], ramp);
+  same(marks.filter((mark, i) => mark !== marks[i - 1]), ["end", "sound"]);
+  const after10ms = momentOf(pieces[0]![160]!);
+  if (!(after10ms > 0.9 && after10ms < 0.92)) fail(`10 ms after it was heard, it was ${after10ms} s`);
 });
 
 test("what a microphone heard before it went away is not sent when the button goes down", async () => {

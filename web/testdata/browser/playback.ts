@@ -198,13 +198,13 @@ test("the page is told how loud it is every 50 ms, and at once when it begins, r
   let now = 1_000;
   performance.now = () => now;
   try {
-    const told: [number, boolean, number][] = [];
+    const told: [number, number, boolean, number][] = [];
     for (let i = 1; i <= 9; i++) {
       const [before, at] = [host.news.length, (now += 20)];
-      host.played(i, { playing: i < 8, underruns: i < 5 ? 0 : 1 });
-      for (const news of host.news.slice(before)) if (news.type === "speaker") told.push([at, news.playing, news.underruns]);
+      host.played(i, { level: i < 8 ? i % 3 : 0, playing: i < 8, underruns: i < 5 ? 0 : 1 });
+      for (const news of host.news.slice(before)) if (news.type === "speaker") told.push([at, news.level, news.playing, news.underruns]);
     }
-    same(told, [[1_020, true, 0], [1_080, true, 0], [1_100, true, 1], [1_160, false, 1]]);
+    same(told, [[1_020, 1, true, 0], [1_080, 2, true, 0], [1_100, 2, true, 1], [1_160, 1, false, 1]]); // the loudest since
   } finally {
     performance.now = own;
   }
