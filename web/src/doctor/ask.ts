@@ -16,6 +16,11 @@ export async function forbidden(): Promise<string[]> {
   return [...violations];
 }
 
+/** Whether a conversation needs it: else it may be of a browser's extension. */
+export function matters(violation: string): boolean {
+  return /^(script|worker|connect)-src/.test(violation);
+}
+
 /** Fetches past the cache, and names who is to blame if there is no answer. */
 export async function ask(url: string, init: RequestInit): Promise<Response> {
   try {

@@ -1,7 +1,7 @@
 // What the browser makes of the page and of its files.
 
 import { preload } from "/livevalet.js";
-import { ask, forbidden } from "./ask";
+import { ask, forbidden, matters } from "./ask";
 import { broken, type Check, type Finding } from "./examine";
 import type { Visit } from "./visit";
 
@@ -37,7 +37,7 @@ const engine: Check<Visit> = {
   late: "The engine's file is slow to load: check the network.",
   async run(_, signal) {
     const found = await load(signal).catch(broken);
-    if (found.state !== "failed" || (await forbidden()).length === 0) return found;
+    if (found.state !== "failed" || (allowsWasm() && !(await forbidden()).some(matters))) return found;
     return { ...found, state: "warning", advice: "The page's policy forbids it: see the next check." };
   },
 };
@@ -82,8 +82,7 @@ const policy: Check<Visit> = {
     const measured = `${[set, wasm ? "WebAssembly runs" : "WebAssembly is forbidden", ...violations].join("; ")}.`;
     const advice =
       "Let the page's Content-Security-Policy have script-src 'self' 'wasm-unsafe-eval', worker-src 'self', and in connect-src 'self' and the service; a proxy may have added another.";
-    if (!wasm || violations.some((what) => /^(script|worker|connect)-src/.test(what))) return { state: "failed", measured, advice };
-    // Of something else, such as what a browser's extension put into the page.
+    if (!wasm || violations.some(matters)) return { state: "failed", measured, advice };
     if (violations.length > 0) return { state: "warning", measured, advice: "The conversation does not need it; your page may." };
     return { state: "ok", measured };
   },
