@@ -42,7 +42,7 @@ type front struct {
 
 	mu    sync.Mutex
 	page  *websocket.Conn // the newest
-	sound []byte          // its newest message with sound
+	sound []byte          // the longest message with sound
 }
 
 // A line is the way to a front. The zero line takes no time.
@@ -66,7 +66,8 @@ func newFront(service, peer string, over line) (*front, error) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host // the issuer names its socket by it
 		},
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {}, // pages that are left cancel what they asked for
+		// Nothing is logged: pages that are left cancel what they asked for.
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", proxy)
@@ -130,10 +131,13 @@ func (f *front) relay(w http.ResponseWriter, r *http.Request, service string) {
 		pass(ctx, page, emulator, func([]byte) {})
 	}()
 	pass(ctx, emulator, page, func(message []byte) {
-		if bytes.Contains(message, []byte("inlineData")) {
-			f.mu.Lock()
+		if !bytes.Contains(message, []byte("inlineData")) {
+			return
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if len(message) > len(f.sound) { // the last piece of a word is shorter
 			f.sound = message
-			f.mu.Unlock()
 		}
 	})
 }
@@ -153,7 +157,7 @@ func pass(ctx context.Context, from, to *websocket.Conn, note func([]byte)) {
 	}
 }
 
-// flood sends the newest page its last message with sound, so many times.
+// flood sends the newest page the longest message with sound, so many times.
 func (f *front) flood(ctx context.Context, times int) error {
 	f.mu.Lock()
 	page, sound := f.page, f.sound

@@ -44,7 +44,7 @@ func main() {
 	ta := talk{sdk: k.sdk}
 	flag.IntVar(&ta.blocks, "blocks", 5, "times that a page with a microphone is blocked")
 	so := sound{sdk: k.sdk}
-	flag.IntVar(&so.messages, "sound", 2000, "messages of sound that come to a page at once")
+	flag.IntVar(&so.messages, "sound", 2000, "messages of sound that come to a page at once; at most 9,000, as a page keeps ten minutes of it")
 	flag.Parse()
 	missed, err := run(ctx, k.binary, []measurement{
 		{"emulate", g.measure},

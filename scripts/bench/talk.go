@@ -30,7 +30,7 @@ const (
 	leastHeard = 8 * time.Second
 )
 
-// talk is what a conversation costs the page: the microphone streams without a pause
+// talk is what a conversation costs the page, scaled to a minute: the microphone streams without a pause
 // while the model speaks. The processor time is the main thread's, and beside it that
 // of all threads of the page's process, where ours has the engine in a worker; what a
 // page costs that does nothing but make the microphone's noise is taken off both.
@@ -58,12 +58,21 @@ func (m talk) measure(ctx context.Context, s *service) (table, error) {
 		}
 		t.rows = append(t.rows, row{"processor time for a minute of a page that does nothing", idle.String(), "", false})
 		costs, gaps := map[string]work{}, map[string]lateness{}
-		for _, p := range []party{peer, same, ours} {
-			cost, gap, err := stage.talk(ctx, s, p, m.blocks)
-			if err != nil {
-				return fmt.Errorf("%s: %w", p.name, err)
+		parties := []party{peer, same, ours}
+		for range 2 { // the lesser of two, as nothing but other work makes a page slower
+			for _, p := range parties {
+				cost, gap, err := stage.talk(ctx, s, p, m.blocks)
+				if err != nil {
+					return fmt.Errorf("%s: %w", p.name, err)
+				}
+				cost = cost.since(idle)
+				if before, ok := costs[p.name]; !ok || cost.main < before.main {
+					costs[p.name] = cost
+				}
+				gaps[p.name] = append(gaps[p.name], gap...)
 			}
-			costs[p.name], gaps[p.name] = cost.since(idle), gap
+		}
+		for _, p := range parties {
 			t.rows = append(t.rows, row{"  added by " + p.name, costs[p.name].String(), "", false})
 		}
 		mine, theirs := costs[ours.name], costs[same.name]
