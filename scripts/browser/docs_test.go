@@ -25,13 +25,13 @@ func TestThePageOfTheDocsTalks(t *testing.T) {
 	mux := http.NewServeMux()
 	server, target := front(t, mux)
 	policy := header(t, target.String(), "Content-Security-Policy")
-	for path, block := range map[string]string{"text/html": "html", "text/javascript": "js"} {
+	for media, block := range map[string]string{"text/html": "html", "text/javascript": "js"} {
 		code := regexp.MustCompile("(?s)```" + block + "\n(.*?)\n```").FindSubmatch(text)
 		if code == nil {
 			t.Fatalf("docs/voice.md has no %s", block)
 		}
 		mux.HandleFunc("GET /talk."+block, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", path)
+			w.Header().Set("Content-Type", media)
 			w.Header().Set("Content-Security-Policy", policy)
 			_, _ = w.Write(code[1])
 		})

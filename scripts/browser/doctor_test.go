@@ -309,8 +309,13 @@ func TestTheDoctorIsNoCaller(t *testing.T) {
 		server := browser.ServeWith(t, []string{"GEMINI_API_KEY=emulator"}, "serve", "--config", config, "--listen", "127.0.0.1:0", "--base-url", "http://127.0.0.1:9")
 		if !demo {
 			for _, path := range []string{"/", "/doctor"} {
-				if answer, err := http.Get(server.URL + path); err != nil || answer.StatusCode != http.StatusNotFound {
-					t.Errorf("without demo, %s is answered with %v, %v", path, answer, err)
+				answer, err := http.Get(server.URL + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer.Body.Close()
+				if answer.StatusCode != http.StatusNotFound {
+					t.Errorf("without demo, %s is answered with %s", path, answer.Status)
 				}
 			}
 			continue

@@ -24,13 +24,14 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/livevalet/livevalet/scripts/browser"
+	"github.com/livevalet/livevalet/scripts/chromium"
 )
 
 //go:embed testdata/microphone.js
 var microphoneScript string
 
 // noGesture lets pages make sound without a click.
-var noGesture = chromedp.Flag("autoplay-policy", "no-user-gesture-required")
+var noGesture = chromium.NoGesture
 
 const micRate = 16000 // samples/s on the wire
 

@@ -51,8 +51,11 @@ func TestSpeaker(t *testing.T) {
 		if browser.Eval[bool](page, "session.speaker.playing") {
 			t.Error("it plays")
 		}
+		browser.Eval[any](page, `(globalThis.heard = new Promise((resolve) => session.speaker.addEventListener("heard", resolve, { once: true })), null)`)
 		page.Click("h1")
-		page.Wait("session.speaker.playing && !session.speaker.blocked")
+		if browser.Eval[bool](page, "heard.then(() => session.speaker.blocked)") {
+			t.Error("it is heard, and blocked")
+		}
 		browser.Eval[any](page, "session.close().then(() => null)")
 	})
 	page := chromium.Open(before(t, server.URL, mux, nil))

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,7 +127,6 @@ var favicon = regexp.MustCompile("^Failed to load resource: the server responded
 func TestWhateverAPageDoesItHoldsWhatItHas(t *testing.T) {
 	t.Parallel()
 	v := visit(t, http.NewServeMux())
-	ends := make(map[int]int)
 	for _, tt := range []struct {
 		visit, told   string
 		open, sockets int // sessions at the end, and sockets until then; 0: any number, some of which Chromium ends (1001)
@@ -144,34 +144,44 @@ func TestWhateverAPageDoesItHoldsWhatItHas(t *testing.T) {
 		for _, mode := range modes {
 			t.Run(tt.visit+", the engine "+mode.name, func(t *testing.T) {
 				v := v.with(t)
-				before, closes := v.sockets(), len(v.journal("close"))
-				told := browser.Eval[string](v.Page, fmt.Sprintf("visits[%q]({ worker: %t }).then(({ told, open }) => (globalThis.open = open, told))", tt.visit, mode.inWorker))
-				if told != tt.told {
-					t.Errorf("the page was told %q, want %q", told, tt.told)
+				ends := v.visit(tt.visit, tt.told, tt.open, tt.sockets, mode.inWorker)
+				// The engine waits a second for a close. On a busy machine one may take longer,
+				// and the Worker with its socket is gone: a close that is never told is lost again.
+				if slices.Contains(ends, 1006) {
+					ends = v.visit(tt.visit, tt.told, tt.open, tt.sockets, mode.inWorker)
 				}
-				v.holds(tt.open, mode.inWorker)
-				if n := v.sockets() - before; tt.sockets > 0 && n != tt.sockets {
-					t.Errorf("%d sockets were opened, want %d", n, tt.sockets)
-				}
-				browser.Eval[any](v.Page, "Promise.all(open.map((s) => s.close())).then(() => null)")
-				v.holds(0, mode.inWorker)
-				for _, e := range v.journal("close")[closes:] {
-					if tt.sockets > 0 && e.Dir == "in" {
-						ends[e.Message.Code]++
-					}
+				if tt.sockets > 0 && slices.ContainsFunc(ends, func(code int) bool { return code != 1000 }) {
+					t.Errorf("the server was told the close codes %v", ends)
 				}
 			})
 		}
 	}
-	// A close that takes longer than a second, as it may on a busy machine, is not waited for.
-	slow := ends[1006]
-	delete(ends, 1006)
-	if len(ends) != 1 || ends[1000] < 9*slow {
-		t.Errorf("the server was told these close codes: %v, and %d times none", ends, slow)
-	}
 	if problems, _ := v.Problems(browser.SocketLine, favicon); len(problems) > 0 {
 		t.Errorf("problems: %v", problems)
 	}
+}
+
+// visit does what visits has of that name, checks what becomes of it, and gives the
+// close codes that the server was told. No sockets: any number of them.
+func (v visitor) visit(name, want string, open, sockets int, inWorker bool) (ends []int) {
+	v.t.Helper()
+	before, closes := v.sockets(), len(v.journal("close"))
+	told := browser.Eval[string](v.Page, fmt.Sprintf("visits[%q]({ worker: %t }).then(({ told, open }) => (globalThis.open = open, told))", name, inWorker))
+	if told != want {
+		v.t.Errorf("the page was told %q, want %q", told, want)
+	}
+	v.holds(open, inWorker)
+	if n := v.sockets() - before; sockets > 0 && n != sockets {
+		v.t.Errorf("%d sockets were opened, want %d", n, sockets)
+	}
+	browser.Eval[any](v.Page, "Promise.all(open.map((s) => s.close())).then(() => null)")
+	v.holds(0, inWorker)
+	for _, e := range v.journal("close")[closes:] {
+		if e.Dir == "in" {
+			ends = append(ends, e.Message.Code)
+		}
+	}
+	return ends
 }
 
 type journalEntry struct {

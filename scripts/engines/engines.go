@@ -44,13 +44,15 @@ type Engine struct {
 	Launch func(t testing.TB, rate int) Page
 	// Mute: its pages have no Complaints.
 	Mute bool
+	// Hasty: its pages may begin sound within some seconds of a click alone.
+	Hasty bool
 }
 
 // All are the engines, each by the browser that Debian has.
 var All = []Engine{
 	{Name: "Chromium", Launch: launchChromium},
 	{Name: "Firefox", Launch: launchFirefox},
-	{Name: "WebKitGTK", Launch: launchWebKit, Mute: true},
+	{Name: "WebKitGTK", Launch: launchWebKit, Mute: true, Hasty: true},
 }
 
 // home is the environment of a program that leaves nothing behind, and meets

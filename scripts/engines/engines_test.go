@@ -55,7 +55,7 @@ func TestEngines(t *testing.T) {
 				s.open(site, 48_000)
 				t.Run("by voice", func(t *testing.T) { suite{s.page, t}.talk() })
 				s.run("nothing was forbidden, and nothing complained", suite.quiet)
-				s.run("the doctor finds nothing wrong", func(s suite) { s.doctor(site) })
+				s.run("the doctor finds nothing wrong", func(s suite) { s.doctor(site, engine.Hasty) })
 				s.run("the demo page takes a text and shows the answer", func(s suite) { s.demo(site) })
 			})
 		})
@@ -149,21 +149,28 @@ func (s suite) quiet() {
 	}
 }
 
-// doctor has it run all its checks. WebKit lets sound begin within some seconds of a
-// click, in which a busy machine does not get there: then the doctor asks for another
-// click, and gets it.
-func (s suite) doctor(site string) {
+// doctor has it run all its checks. On a busy machine a hasty browser may hold back its
+// sound, or the conversation's: then the doctor asks for another click, and gets it.
+func (s suite) doctor(site string, hasty bool) {
 	s.page.Open(s.t, site+"/doctor")
 	s.page.Eval(s.t, `until(() => !document.querySelector("#start").disabled)`)
 	s.page.Click(s.t, "#start")
 	const asks = `document.querySelector("#progress").textContent.includes("click anywhere")`
-	for asked := "true"; asked == "true"; {
-		asked = string(s.page.Eval(s.t, `until(() => !document.querySelector("#report").hidden || `+asks+`).then(() => `+asks+`, () => {
+	clicks := 0
+	if hasty {
+		clicks = 2
+	}
+	for {
+		asked := string(s.page.Eval(s.t, `until(() => !document.querySelector("#report").hidden || `+asks+`).then(() => `+asks+`, () => {
 			throw new Error("the doctor stands still: " + document.querySelector("#progress").textContent);
 		})`))
-		if asked == "true" {
-			s.page.Click(s.t, "h1")
+		if asked != "true" {
+			break
 		}
+		if clicks--; clicks < 0 {
+			s.t.Fatal("it asks for more clicks than it needs")
+		}
+		s.page.Click(s.t, "h1")
 	}
 	var report string
 	if err := json.Unmarshal(s.page.Eval(s.t, `document.querySelector("#report-text").value`), &report); err != nil {

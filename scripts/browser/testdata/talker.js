@@ -88,8 +88,9 @@ class Talker {
     const { sampleRate } = this.#room.context;
     const silences = gaps(recording, sampleRate);
     const played = (recording.filter((x) => x !== 0).length / sampleRate) * 1_000;
-    const like = heard.length === 1 && silences.length === 0 ? await listener.likeness() : undefined;
-    return { heard, played, like, gaps: silences, sent: gaps(listener.pcm, 24_000), late: this.#late(), underruns: session.speaker.underruns - underruns };
+    const ranOut = session.speaker.underruns - underruns;
+    const like = heard.length === 1 && silences.length === 0 && ranOut === 0 ? await listener.likeness() : undefined;
+    return { heard, played, like, gaps: silences, sent: gaps(listener.pcm, 24_000), late: this.#late(), underruns: ranOut };
   }
 
   /** How many captions of the model's are complete. */
