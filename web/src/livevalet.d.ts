@@ -269,8 +269,8 @@ export interface ToolAnswer {
 
 /**
  * Plays the model's sound, without the page: it goes from the socket to the audio
- * thread, and the events `message` come without it. What the user interrupts falls
- * silent at once.
+ * thread, and the events `message` come without it, or not at all if nothing else is in
+ * them. What the user interrupts falls silent at once.
  */
 export interface Speaker extends EventTarget {
   /**

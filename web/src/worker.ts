@@ -109,7 +109,8 @@ export function serve(port: Port): void {
           emit(event) {
             // After its last event a session must not be called any more.
             if (event.type === "closed") end();
-            if (event.type !== "sent" || event.id !== own) post({ type: "event", event: playback.hear(event) });
+            const seen = playback.hear(event);
+            if (seen && (seen.type !== "sent" || seen.id !== own)) post({ type: "event", event: seen });
           },
         });
         return;

@@ -162,9 +162,12 @@ export class Playback {
     this.#port = undefined;
   }
 
-  /** Follows what is told to the page; gives what it is to see of it. */
-  hear(event: EngineEvent): EngineEvent {
-    if (event.type === "message") return { ...event, message: this.#hear(event.message) };
+  /** Follows what is told to the page; gives what it is to see of it, if anything. */
+  hear(event: EngineEvent): EngineEvent | undefined {
+    if (event.type === "message") {
+      const message = this.#hear(event.message);
+      return message && { ...event, message };
+    }
     if (event.type === "status" && event.state !== "live") this.#turnOver(); // whatever comes is another
     if (event.type === "transcript" && event.who === "model") {
       if (!event.final) this.#utterance = event.id;
@@ -176,7 +179,7 @@ export class Playback {
 
   // ---- from the service ----------------------------------------------------
 
-  #hear(message: Message): Message {
+  #hear(message: Message): Message | undefined {
     if (!this.#port) return message;
     if (message.toolCall) this.#pause();
     const content = message.serverContent as Content | undefined;
@@ -190,7 +193,11 @@ export class Playback {
     if (content.generationComplete) this.#pause();
     if (content.turnComplete) this.#turnOver();
     if (this.#copy || silent.length === parts.length) return message;
-    return { ...message, serverContent: { ...content, modelTurn: { ...content.modelTurn, parts: silent } } };
+    const { modelTurn, ...others } = content;
+    const serverContent = silent.length > 0 ? { ...content, modelTurn: { ...modelTurn, parts: silent } } : others;
+    // Most messages are sound and nothing else: each would cost the page a task.
+    if (Object.keys(serverContent).length === 0 && Object.keys(message).length === 1) return undefined;
+    return { ...message, serverContent };
   }
 
   /** Says whether it was sound. That of a turn which was interrupted comes too late. */

@@ -27,7 +27,7 @@ class Host {
 
   /** What the page sees of it. */
   hear(...contents: object[]): any {
-    return contents.map((serverContent) => this.emit({ type: "message", message: { serverContent } })).at(-1).message;
+    return contents.map((serverContent) => this.emit({ type: "message", message: { serverContent } })).at(-1)?.message;
   }
 
   emit(event: EngineEvent): any {
@@ -70,6 +70,15 @@ test("with one they come without the sound, and with all else", () => {
     serverContent: { modelTurn: { role: "model", parts: [parts[0], parts[2]] }, outputTranscription: { text: "b" } },
   });
   same(host.since, "pause 40");
+});
+
+test("a message that is sound and nothing else does not come, and one with more does", () => {
+  const host = new Host().attach();
+  same(host.hear(sound(40)), undefined);
+  same(host.hear({ ...sound(40), ...complete }), { serverContent: complete });
+  const counted = { serverContent: sound(40), usageMetadata: { totalTokenCount: 7 } };
+  same(host.emit({ type: "message", message: counted }), { type: "message", message: { ...counted, serverContent: {} } });
+  same(host.since, "pause 40 40 pause 40");
 });
 
 test("a copy is left where it is wanted", () => {
